@@ -1,0 +1,40 @@
+# The README's commands. Each installs what it needs first; none does anything clever.
+.DEFAULT_GOAL := help
+.PHONY: help try test unit lint bench lab-up lab-down
+
+RUN := .venv/bin
+
+help:
+	@echo "make try       boot the lab, deploy to it, show what runs where"
+	@echo "make test      lint, type check, and every test, on the lab's real hosts too"
+	@echo "make unit      the tests that need no host"
+	@echo "make bench     measure: deploys, empty runs, load"
+	@echo "make lab-up    boot the lab's hosts; make lab-down stops and removes them"
+
+try: .venv/ready
+	@$(RUN)/python -m tests.lab check
+	@scripts/try
+
+test: lint
+	$(RUN)/pytest
+
+unit: .venv/ready
+	$(RUN)/pytest tests/unit tests/plan
+
+lint: .venv/ready
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+
+bench: .venv/ready
+	$(RUN)/python -m tests.bench
+
+lab-up: .venv/ready
+	$(RUN)/python -m tests.lab up
+
+lab-down: .venv/ready
+	$(RUN)/python -m tests.lab down
+
+.venv/ready: uv.lock pyproject.toml runtime/pyproject.toml scripts/install
+	@scripts/install
+	@touch $@

@@ -1,0 +1,17 @@
+"""The whole platform: every component, in the order in which they stand on each other.
+
+Each file acts on the hosts of its groups only and can be run alone. The lines' order is the order
+of the operations over all hosts, which is why this is no loop.
+"""
+
+from pyinfra.local import include
+
+include("deploys/base.py")  # every host: packages, users, limits, kernel, journal, clock, settings
+include("deploys/redis.py")  # caches
+include("deploys/sentinel.py")  # sentinels, which watch the caches
+include("deploys/postgresql.py")  # databases
+include("deploys/runtime.py")  # every host: the release of stellwerk
+include("deploys/services.py")  # databases: the sample's data; apps: the instances
+include("deploys/haproxy.py")  # balancers, in front of the instances
+include("deploys/nginx.py")  # balancers, in front of HAProxy and the frontend
+include("deploys/verify.py")  # every host: all of it works together

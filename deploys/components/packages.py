@@ -1,0 +1,29 @@
+"""The Debian packages a host needs, over all its groups, so that apt runs once."""
+
+from stellwerk.settings.cluster import ClusterHost
+
+from deploys.components import base, haproxy, nginx, postgresql, redis, sentinel
+from deploys.engine.resources import Facts
+
+
+def wanted(declared: ClusterHost, facts: Facts) -> tuple[str, ...]:
+    """Names of all packages for the host's groups."""
+    by_group = {
+        "balancers": (*haproxy.PACKAGES, *nginx.PACKAGES),
+        "caches": redis.PACKAGES,
+        "sentinels": sentinel.PACKAGES,
+        "databases": postgresql.packages(facts),
+    }
+    found = set(base.packages(declared.settings))
+    for group, packages in by_group.items():
+        if group in declared.groups:
+            found.update(packages)
+    return tuple(sorted(found))
+
+
+def masked(declared: ClusterHost) -> tuple[str, ...]:
+    """Debian's units that must not start with their own settings when a package is installed."""
+    by_group = {"caches": redis.MASKED, "sentinels": sentinel.MASKED}
+    return tuple(
+        unit for group, units in by_group.items() if group in declared.groups for unit in units
+    )

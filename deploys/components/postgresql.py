@@ -1,0 +1,184 @@
+"""PostgreSQL: settings for its host, who may log in from where, roles and database (C4)."""
+
+import json
+from collections.abc import Iterable
+
+from stellwerk.database.configuration import render
+from stellwerk.database.databases import Database, database_statements
+from stellwerk.database.figures import Disk, Workload
+from stellwerk.database.hba import render_hba
+from stellwerk.database.roles import Role, role_statements
+from stellwerk.database.setting import ParameterValue
+from stellwerk.database.state import parse_state
+from stellwerk.database.statement import Statement
+from stellwerk.database.tuning import HostResources, Tuning, TuningInputs, tune
+from stellwerk.settings import Settings
+from stellwerk.settings.cluster import Cluster, ClusterHost
+
+from deploys.engine import tools
+from deploys.engine.preflight import committed_memory
+from deploys.engine.resources import Activation, Check, ConfigSet, Facts, File
+
+VERSIONS = {"12": 15, "13": 17}  # Debian's release and its PostgreSQL
+# A statement of the services that takes this long is stuck, and one that waits this long for a
+# lock had better be tried again.
+APP_TIMEOUTS = {
+    "statement_timeout": "30s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+MONITOR_TIMEOUTS = {"statement_timeout": "2s", "lock_timeout": "1s"}  # its bound for a source
+
+
+def version(facts: Facts) -> int:
+    return VERSIONS[facts["system"]["version"]]
+
+
+def packages(facts: Facts) -> tuple[str, ...]:
+    return (f"postgresql-{version(facts)}",)
+
+
+def unit(facts: Facts) -> str:
+    """The cluster's own unit; `postgresql.service` is always active, whatever its clusters do."""
+    return f"postgresql@{version(facts)}-main.service"
+
+
+def drop_in(facts: Facts) -> str:
+    return f"/etc/postgresql/{version(facts)}/main/conf.d/90-stellwerk.conf"
+
+
+def tuning(cluster: Cluster, declared: ClusterHost, facts: Facts) -> Tuning:
+    """What this host's memory, CPUs and settings come to, with a reason for each setting."""
+    postgresql = declared.settings.postgresql
+    system = facts["system"]
+    return tune(
+        HostResources(postgresql.ram or system["memory_bytes"], postgresql.cpus or system["cpus"]),
+        TuningInputs(
+            max_connections=postgresql.max_connections,
+            workload=Workload(postgresql.workload),
+            disk=Disk(postgresql.disk),
+            version=version(facts),
+            memory_limit_percent=postgresql.memory_limit_percent,
+            other_memory_bytes=sum(committed_memory(cluster, declared).values()),
+            shared_buffers_percent=postgresql.shared_buffers_percent,
+            effective_cache_size_percent=postgresql.effective_cache_size_percent,
+            work_mem_bytes=postgresql.work_mem,
+            maintenance_work_mem_bytes=postgresql.maintenance_work_mem,
+            wal_buffers_bytes=postgresql.wal_buffers,
+            explicit=explicit(declared.settings),
+        ),
+    )
+
+
+def explicit(settings: Settings) -> dict[str, ParameterValue]:
+    """Figures of the settings that tuning takes as they are; `parameters` have the last word."""
+    postgresql = settings.postgresql
+    vacuum = postgresql.autovacuum
+    figures: dict[str, ParameterValue] = {
+        "min_wal_size": postgresql.min_wal_size.text,
+        "max_wal_size": postgresql.max_wal_size.text,
+        "checkpoint_timeout": f"{postgresql.checkpoint_timeout_seconds}s",
+        "checkpoint_completion_target": postgresql.checkpoint_completion_target,
+        "seq_page_cost": postgresql.seq_page_cost,
+        "cpu_tuple_cost": postgresql.cpu_tuple_cost,
+        "cpu_index_tuple_cost": postgresql.cpu_index_tuple_cost,
+        "cpu_operator_cost": postgresql.cpu_operator_cost,
+        "autovacuum": vacuum.enabled,
+        "autovacuum_max_workers": vacuum.max_workers,
+        "autovacuum_naptime": f"{vacuum.naptime_seconds}s",
+        "autovacuum_vacuum_threshold": vacuum.threshold,
+        "autovacuum_vacuum_scale_factor": vacuum.scale_factor,
+        "shared_preload_libraries": ",".join(postgresql.shared_preload_libraries),
+    }
+    if postgresql.random_page_cost is not None:
+        figures["random_page_cost"] = postgresql.random_page_cost
+    return {**figures, **postgresql.parameters}
+
+
+def config(cluster: Cluster, declared: ClusterHost, facts: Facts) -> ConfigSet:
+    """The drop-in and pg_hba.conf; a restart only where it is allowed or on a first install."""
+    settings = declared.settings.postgresql
+    name = "postgresql"
+    first = name not in facts.get("stamps", {})
+    may_restart = settings.allow_restart or (settings.allow_restart is None and first)
+    chosen = tuning(cluster, declared, facts)
+    parameters: dict[str, ParameterValue] = {
+        "listen_addresses": f"localhost, {declared.address}",
+        "port": settings.port,
+    }
+    further = {key: value for key, value in parameters.items() if key not in chosen.names}
+    folder = f"/etc/postgresql/{version(facts)}/main"
+    return ConfigSet(
+        name,
+        files=(
+            File(drop_in(facts), render(chosen, further), 0o644, "postgres", "postgres"),
+            File(f"{folder}/pg_hba.conf", hba(cluster, declared), 0o640, "postgres", "postgres"),
+        ),
+        activation=Activation(
+            unit=unit(facts),
+            how="start",
+            commands=(
+                (
+                    *tools.RUN.split(),
+                    "activate-postgresql",
+                    unit(facts),
+                    "may-restart" if may_restart else "reload-only",
+                ),
+            ),
+        ),
+        health=checks(facts),
+    )
+
+
+def hba(cluster: Cluster, declared: ClusterHost) -> str:
+    """Who may log in from where: each role from the hosts that need it, and from nowhere else."""
+    settings = declared.settings.postgresql
+    roles = settings.roles
+    entries = {(roles.app, one.address) for one in cluster.group("apps")}
+    for group in ("apps", "balancers", "monitors"):
+        entries |= {(roles.ledger, one.address) for one in cluster.group(group)}
+    rendered = render_hba(settings.database, sorted(entries))
+    return rendered + "".join(f"{line}\n" for line in settings.hba_extra)
+
+
+def roles(settings: Settings) -> tuple[Role, ...]:
+    names, passwords = settings.postgresql.roles, settings.postgresql.passwords
+    return (
+        Role(names.owner, passwords.owner.get_secret_value(), settings={"lock_timeout": "5s"}),
+        Role(names.app, passwords.app.get_secret_value(), settings=APP_TIMEOUTS),
+        Role(
+            names.monitor,
+            passwords.monitor.get_secret_value(),
+            connection_limit=5,
+            settings=MONITOR_TIMEOUTS,
+            memberships=frozenset({"pg_monitor"}),
+        ),
+        Role(names.ledger, passwords.ledger.get_secret_value(), settings=APP_TIMEOUTS),
+    )
+
+
+def statements(settings: Settings, answer: Facts) -> Iterable[Statement]:
+    """What brings roles and database to the settings; nothing where they are as wanted."""
+    if not answer or "error" in answer:
+        return ()
+    state = parse_state(json.dumps(answer))
+    names = settings.postgresql.roles
+    database = Database(
+        settings.postgresql.database,
+        owner=names.owner,
+        writers=frozenset({names.app}),
+        connect=frozenset({names.monitor, names.ledger}),
+    )
+    return (
+        *role_statements(roles(settings), state.roles),
+        *database_statements(
+            database, state.databases.get(database.name), state.contents_of(database.name)
+        ),
+    )
+
+
+def checks(facts: Facts) -> tuple[Check, ...]:
+    return (
+        {"kind": "unit", "unit": unit(facts)},
+        {"kind": "postgresql", "unit": unit(facts), "file": drop_in(facts)},
+    )

@@ -1,0 +1,11 @@
+"""The release of the runtime that suits a host."""
+
+from stellwerk.settings import Settings
+
+from deploys.engine.release import Release, release_for
+from deploys.engine.resources import Facts
+
+
+def release(settings: Settings, facts: Facts) -> Release:
+    system = facts["system"]
+    return release_for(system["python"], system["architecture"], settings.runtime.prefix)

@@ -1,0 +1,111 @@
+"""Sentinels: the file each starts with, and what is set while it runs (C3)."""
+
+from stellwerk.settings import Settings
+from stellwerk.settings.cluster import Cluster, ClusterHost
+
+from deploys.components.master import Endpoint
+from deploys.components.redis import all_servers
+from deploys.engine import tools
+from deploys.engine.render import render
+from deploys.engine.resources import (
+    Activation,
+    Check,
+    ConfigSet,
+    Facts,
+    File,
+    RedisCommands,
+    Secret,
+)
+
+PACKAGES = ("redis-sentinel", "redis-tools")
+MASKED = ("redis-sentinel.service",)
+
+
+def unit(settings: Settings) -> str:
+    return f"redis-sentinel@{settings.sentinel.port}.service"
+
+
+def quorum(cluster: Cluster, settings: Settings) -> int:
+    """The quorum as set, or the majority of the declared Sentinels."""
+    return settings.sentinel.quorum or len(cluster.group("sentinels")) // 2 + 1
+
+
+def options(cluster: Cluster, settings: Settings) -> dict[str, str]:
+    """What Sentinel keeps for its master, as SENTINEL MASTER shows it."""
+    sentinel = settings.sentinel
+    return {
+        "quorum": str(quorum(cluster, settings)),
+        "down-after-milliseconds": str(sentinel.down_after_milliseconds),
+        "failover-timeout": str(sentinel.failover_timeout_milliseconds),
+        "parallel-syncs": str(sentinel.parallel_syncs),
+    }
+
+
+def configs(cluster: Cluster, declared: ClusterHost, master: Endpoint) -> tuple[ConfigSet, ...]:
+    settings = declared.settings
+    port = settings.sentinel.port
+    configuration = f"/etc/redis/sentinel-{port}.conf"
+    content = render(
+        "sentinel/sentinel.conf.j2",
+        address=declared.address,
+        port=port,
+        name=settings.sentinel.master_name,
+        master=master,
+        options=options(cluster, settings),
+        password=settings.sentinel.password.get_secret_value(),
+        redis_password=settings.redis.passwords.sentinel.get_secret_value(),
+    )
+    seed = ConfigSet(
+        "sentinel",
+        files=(File(configuration, content, 0o640, "redis", "redis", seed=True),),
+        activation=Activation(unit=unit(settings), how="start"),
+        health=({"kind": "unit", "unit": unit(settings)},),
+    )
+    # Sentinel shows no password, so a changed one is told by this file's stamp.
+    password = ConfigSet(
+        "sentinel-redis-password",
+        files=(
+            File(
+                "/etc/stellwerk/credentials/redis.sentinel",
+                settings.redis.passwords.sentinel.get_secret_value(),
+                mode=0o600,
+            ),
+        ),
+        activation=Activation(
+            commands=(
+                (*tools.RUN.split(), "tell-sentinel", str(port), settings.sentinel.master_name),
+            )
+        ),
+    )
+    return (seed, password)
+
+
+def live_commands(
+    cluster: Cluster, declared: ClusterHost, facts: Facts
+) -> tuple[RedisCommands, ...]:
+    """What differs between the settings and the running Sentinel."""
+    settings = declared.settings
+    port, name = settings.sentinel.port, settings.sentinel.master_name
+    present = facts.get("sentinel", {}).get(str(port), {}).get("masters", {}).get(name)
+    if present is None:
+        return ()
+    commands: list[tuple[str | Secret, ...]] = [
+        ("SENTINEL", "SET", name, option, value)
+        for option, value in options(cluster, settings).items()
+        if present[option] != value
+    ]
+    if not commands:
+        return ()
+    return (RedisCommands(port, (*commands, ("SENTINEL", "FLUSHCONFIG")), sentinel=True),)
+
+
+def health(cluster: Cluster, declared: ClusterHost) -> Check:
+    settings = declared.settings
+    return {
+        "kind": "sentinel",
+        "unit": unit(settings),
+        "port": settings.sentinel.port,
+        "master": settings.sentinel.master_name,
+        "others": len(cluster.group("sentinels")) - 1,
+        "replicas": len(all_servers(cluster)) - 1,
+    }

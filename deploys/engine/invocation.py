@@ -1,0 +1,56 @@
+"""The settings of this invocation of pyinfra, read and validated before any host is contacted."""
+
+from pathlib import Path
+
+import click
+from pyinfra.api.exceptions import PyinfraError
+from stellwerk.settings.cluster import Cluster, SettingsError, load_cluster
+
+CONNECTOR_PREFIXES = ("ssh_", "_")
+
+_loaded: list[Cluster] = []
+
+
+class Refused(PyinfraError):
+    """The run cannot go on; the message says where and what to do."""
+
+
+def load() -> None:
+    """Read inventory, group_data, secrets and --data as pyinfra's command line names them.
+
+    Called once from config.py, where the command line is at hand.
+
+    Raises:
+        Refused: settings are wrong; every problem is one line.
+    """
+    parameters = click.get_current_context().params
+    inventory = Path(parameters["inventory"])
+    if not inventory.is_file():
+        return
+    folders = [Path("group_data"), inventory.resolve().parent / "group_data"]
+    folders += [Path(folder) for folder in parameters["group_data"] or ()]
+    distinct = {folder.resolve(): folder for folder in folders if folder.is_dir()}
+    pairs = [argument.partition("=") for argument in parameters["data"]]
+    try:
+        cluster = load_cluster(
+            inventory=inventory,
+            group_data=list(distinct.values()),
+            overrides={
+                key: value for key, _, value in pairs if not key.startswith(CONNECTOR_PREFIXES)
+            },
+            generate_secrets=True,
+        )
+    except SettingsError as error:
+        raise Refused(f"nothing was changed, as the settings are wrong:\n{error}") from error
+    _loaded.append(cluster)
+
+
+def cluster() -> Cluster:
+    """The settings of all hosts.
+
+    Raises:
+        Refused: pyinfra was started without an inventory file.
+    """
+    if not _loaded:
+        raise Refused("Stellwerk needs an inventory file; see the shipped one, `inventory`")
+    return _loaded[0]

@@ -1,0 +1,67 @@
+"""Is a host fit for what its settings ask of it? Answered before anything is changed. Pure."""
+
+from stellwerk.settings.cluster import Cluster, ClusterHost
+
+from deploys.engine.resources import Facts
+
+PYTHONS = {"12": "3.11", "13": "3.13"}  # Debian's release and its python3
+MEGABYTE = 1024**2
+# What Debian and the daemons need beside the memory that settings give away; measured on the lab.
+SYSTEM_MEMORY_BYTES = 256 * MEGABYTE
+
+
+def problems_of(cluster: Cluster, declared: ClusterHost, facts: Facts) -> list[str]:
+    """One sentence for each reason why this host cannot be deployed as declared."""
+    found = [
+        _unknown_debian(facts),
+        _full_disk(declared, facts),
+        _too_little_memory(cluster, declared, facts),
+    ]
+    return [f"{declared.name}: {sentence}" for sentence in found if sentence]
+
+
+def _unknown_debian(facts: Facts) -> str:
+    system = facts["system"]
+    if system["id"] == "debian" and system["version"] in PYTHONS:
+        return ""
+    return f"runs {system['id']} {system['version']}; Stellwerk needs Debian {' or '.join(PYTHONS)}"
+
+
+def _full_disk(declared: ClusterHost, facts: Facts) -> str:
+    needed = declared.settings.base.minimum_free_disk
+    for path, free in facts["system"]["disk_free_bytes"].items():
+        if free < needed:
+            return (
+                f"{path} has {free // MEGABYTE} MB free, less than the {needed // MEGABYTE} MB of"
+                " base.minimum_free_disk; free some space or lower it"
+            )
+    return ""
+
+
+def _too_little_memory(cluster: Cluster, declared: ClusterHost, facts: Facts) -> str:
+    """Redis and the least instances must fit; PostgreSQL then takes its share of what is left."""
+    claims = committed_memory(cluster, declared)
+    needed = sum(claims.values()) + SYSTEM_MEMORY_BYTES
+    present = facts["system"]["memory_bytes"]
+    if needed <= present:
+        return ""
+    listed = ", ".join(f"{name} {size // MEGABYTE} MB" for name, size in claims.items())
+    return (
+        f"has {present // MEGABYTE} MB of memory, but its settings need {needed // MEGABYTE} MB"
+        f" ({listed}, system {SYSTEM_MEMORY_BYTES // MEGABYTE} MB); lower them or add memory"
+    )
+
+
+def committed_memory(cluster: Cluster, declared: ClusterHost) -> dict[str, int]:
+    """Bytes that settings give away on a host, by what takes them: Redis, least instances."""
+    settings, groups = declared.settings, declared.groups
+    claims: dict[str, int] = {}
+    if "caches" in groups:
+        servers = 2 if len(cluster.group("caches")) == 1 else 1
+        claims["redis.maxmemory"] = servers * settings.redis.maxmemory
+    if "apps" in groups:
+        hosts = len(cluster.group("apps"))
+        for name, service in settings.services.items():
+            least = -(-service.min_instances // hosts)
+            claims[f"services.{name}"] = least * service.memory
+    return claims

@@ -1,0 +1,193 @@
+"""What a deploy wants on a host, as data, and how it differs from what is there. No effects."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Check = Mapping[str, Any]
+Facts = Mapping[str, Any]
+Command = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it should be; its content may be a secret and is never shown.
+
+    `seed`: written once, then owned by the daemon that rewrites it.
+    """
+
+    path: str
+    content: str = field(repr=False)
+    mode: int = 0o644
+    owner: str = "root"
+    group: str = "root"
+    seed: bool = False
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "path": self.path,
+            "content": base64.b64encode(self.content.encode()).decode(),
+            "mode": self.mode,
+            "owner": self.owner,
+            "group": self.group,
+            "seed": self.seed,
+        }
+
+    def as_fact(self) -> dict[str, Any]:
+        """What the host reports when the file is as it should be."""
+        digest = hashlib.sha256(self.content.encode()).hexdigest()
+        return {"sha256": digest, "mode": self.mode, "owner": self.owner, "group": self.group}
+
+
+@dataclass(frozen=True)
+class Directory:
+    path: str
+    mode: int = 0o755
+    owner: str = "root"
+    group: str = "root"
+
+    def document(self) -> dict[str, Any]:
+        return {"path": self.path, "mode": self.mode, "owner": self.owner, "group": self.group}
+
+
+@dataclass(frozen=True)
+class Activation:
+    """How a new configuration becomes the one in force."""
+
+    unit: str | None = None
+    how: Literal["reload", "restart", "start"] = "reload"
+    commands: tuple[Command, ...] = ()
+    daemon_reload: bool = False
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "unit": self.unit,
+            "how": self.how,
+            "commands": [list(command) for command in self.commands],
+            "daemon_reload": self.daemon_reload,
+        }
+
+
+@dataclass(frozen=True)
+class ConfigSet:
+    """Files that go live together: checked as one tree, activated and health checked once (C2).
+
+    `check`: commands on the candidate; `{root}` is where its tree stands. `tree`: an existing
+    folder that is part of the candidate, such as /etc/nginx.
+    """
+
+    name: str
+    files: tuple[File, ...]
+    directories: tuple[Directory, ...] = ()
+    absent: tuple[str, ...] = ()
+    check: tuple[Command, ...] = ()
+    tree: str | None = None
+    activation: Activation = Activation()
+    health: tuple[Check, ...] = ()
+    health_seconds: float = 30
+
+    @property
+    def digest(self) -> str:
+        """Names what should be active: another digest on the host means work is left to do."""
+        wanted = {
+            "files": [
+                {"path": file.path, "seed": True} if file.seed else file.document()
+                for file in self.files
+            ],
+            "directories": [folder.document() for folder in self.directories],
+            "absent": self.absent,
+            "unit": self.activation.unit,
+        }
+        return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
+
+    def document(self) -> dict[str, Any]:
+        """The request to the host: everything it needs, secrets included."""
+        return {
+            "name": self.name,
+            "digest": self.digest,
+            "files": [file.document() for file in self.files],
+            "directories": [folder.document() for folder in self.directories],
+            "absent": list(self.absent),
+            "check": [list(command) for command in self.check],
+            "tree": self.tree,
+            "activate": self.activation.document(),
+            "health": [dict(check) for check in self.health],
+            "health_seconds": self.health_seconds,
+        }
+
+
+def why_install(config: ConfigSet, facts: Facts) -> str:
+    """Why a configuration must be installed, as a few words; empty when it is active as wanted."""
+    stamp = facts.get("stamps", {}).get(config.name)
+    if stamp is None:
+        return "not installed yet"
+    for file in config.files:
+        present = facts.get("files", {}).get(file.path)
+        if not file.seed and present != file.as_fact():
+            return f"{file.path} differs"
+    if stamp["digest"] != config.digest:
+        return "not active yet"
+    unit = config.activation.unit
+    if unit and facts.get("units", {}).get(unit, {}).get("ActiveState") != "active":
+        return f"{unit} is not active"
+    return ""
+
+
+@dataclass(frozen=True)
+class RedisCommands:
+    """Commands for a running Redis or Sentinel; a `Secret` word is read on the host."""
+
+    port: int
+    commands: tuple[tuple["str | Secret", ...], ...]
+    sentinel: bool = False
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "port": self.port,
+            "sentinel": self.sentinel,
+            "commands": [
+                [{"secret": word.name} if isinstance(word, Secret) else word for word in command]
+                for command in self.commands
+            ],
+        }
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A credential on the host, by its file's name."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Instance:
+    """One service instance: unit NAME@PORT.service, running a generation."""
+
+    name: str
+    generation: str
+    health: Check
+    health_seconds: float
+
+    def document(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "generation": self.generation,
+            "health": dict(self.health),
+            "health_seconds": self.health_seconds,
+        }
+
+
+def digest_of(*parts: object) -> str:
+    """A short name for a combination of values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def lines(*rows: str | Sequence[str]) -> str:
+    """Text from rows, one a line, closed by a newline; sequences are flattened."""
+    flat: list[str] = []
+    for row in rows:
+        flat.extend([row] if isinstance(row, str) else row)
+    return "\n".join(flat) + "\n"

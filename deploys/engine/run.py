@@ -1,0 +1,280 @@
+"""One run of pyinfra: its settings, the facts of its hosts, and what stands in its way.
+
+Everything that can be refused is refused here, for all hosts at once, before any is changed.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import gevent
+from gevent.lock import RLock
+from pyinfra import logger
+from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
+from pyinfra.api.command import StringCommand
+from pyinfra.api.host import Host
+from pyinfra.context import host, state
+from stellwerk.database.state import state_script
+from stellwerk.settings import Settings
+from stellwerk.settings.cluster import Cluster, ClusterHost
+
+from deploys.components.instances import Placed, place
+from deploys.components.master import Endpoint, UnknownMasterError, find_master
+from deploys.engine import tools
+from deploys.engine.invocation import Refused, cluster
+from deploys.engine.preflight import problems_of
+from deploys.engine.resources import Facts
+
+SECTIONS = (
+    "system",
+    "packages",
+    "stamps",
+    "files",
+    "units",
+    "redis",
+    "sentinel",
+    "postgresql",
+    "instances",
+    "release",
+)
+
+
+@dataclass
+class Run:
+    """What one pyinfra process knows. `commands` counts what was sent to each host."""
+
+    cluster: Cluster
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    commands: Counter[str] = field(default_factory=Counter)
+    master: Endpoint | None = None
+    placed: tuple[Placed, ...] | None = None
+    changed: set[str] = field(default_factory=set)
+    failed: bool = False
+
+
+@dataclass(frozen=True)
+class Here:
+    """The host that the present deploy code or operation is about."""
+
+    run: Run
+    declared: ClusterHost
+
+    @property
+    def settings(self) -> Settings:
+        return self.declared.settings
+
+    @property
+    def facts(self) -> Facts:
+        return self.run.facts[self.declared.name]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        return tuple(self.declared.groups)
+
+
+_lock = RLock()
+_runs: dict[int, Run] = {}
+
+
+def here() -> Here:
+    """The present host, with the run's settings loaded and its facts gathered.
+
+    Raises:
+        Refused: settings are wrong, or a host is not fit for them; every problem is named.
+    """
+    run = current_run()
+    return Here(run, run.cluster.hosts[host.name])
+
+
+def current_run() -> Run:
+    """The run of this process; the first call loads, gathers and checks everything."""
+    with _lock:
+        key = id(state.inventory)
+        if key not in _runs:
+            run = Run(cluster())
+            _count_commands(run)
+            _gather_all(run, state.inventory.get_active_hosts())
+            _runs[key] = run
+        return _runs[key]
+
+
+def refresh(*sections: str) -> None:
+    """Read some facts of the present host again, after it was changed."""
+    run = current_run()
+    declared = run.cluster.hosts[host.name]
+    gathered = _gather(host, declared.settings, sections or SECTIONS)
+    run.facts[declared.name].update(gathered)
+
+
+def facts_of(hosts: Iterable[ClusterHost]) -> dict[str, Facts]:
+    """Facts of the named hosts, also of those outside --limit; unreachable ones are left out."""
+    run = current_run()
+    with _lock:
+        missing = [one for one in hosts if one.name not in run.facts]
+        by_name = {_name(run, pyinfra_host): pyinfra_host for pyinfra_host in state.inventory}
+        for declared in missing:
+            pyinfra_host = by_name[declared.name]
+            if not pyinfra_host.connected:
+                pyinfra_host.connect(show_errors=False)
+            if pyinfra_host.connected:
+                run.facts[declared.name] = _gather(pyinfra_host, declared.settings, SECTIONS)
+    return {one.name: run.facts[one.name] for one in hosts if one.name in run.facts}
+
+
+def ask(command: str, stdin: str) -> str:
+    """Run a command on the present host that changes nothing there; what it printed.
+
+    Raises:
+        Refused: it failed; its words are in the message.
+    """
+    return _ask(host, command, stdin)
+
+
+def redis_master() -> Endpoint:
+    """The Redis master as the Sentinels agree on it.
+
+    Raises:
+        Refused: it is not known, so Redis is not touched.
+    """
+    run = current_run()
+    if run.master is None:
+        caches, sentinels = run.cluster.group("caches"), run.cluster.group("sentinels")
+        settings = caches[0].settings
+        try:
+            run.master = find_master(
+                settings.sentinel.master_name,
+                Endpoint(caches[0].address, settings.redis.port),
+                len(sentinels),
+                facts_of({one.name: one for one in (*caches, *sentinels)}.values()),
+            )
+        except UnknownMasterError as error:
+            raise Refused(str(error)) from error
+    return run.master
+
+
+def placed_instances() -> tuple[Placed, ...]:
+    """Every instance that is to run on the app hosts.
+
+    Raises:
+        Refused: an app host cannot be asked what runs there.
+    """
+    run = current_run()
+    if run.placed is None:
+        apps = run.cluster.group("apps")
+        facts = facts_of(apps)
+        unknown = [one.name for one in apps if one.name not in facts]
+        if unknown:
+            raise Refused(
+                f"{', '.join(unknown)} cannot be reached, so the instances there are not known;"
+                " bring it back, or take it out of the inventory"
+            )
+        services = apps[0].settings.services if apps else {}
+        run.placed = place(services, apps, facts)
+    return run.placed
+
+
+def _name(run: Run, pyinfra_host: Host) -> str:
+    return run.cluster.hosts[pyinfra_host.name].name
+
+
+def _count_commands(run: Run) -> None:
+    """Count every command that goes to a host, whoever sends it."""
+    for pyinfra_host in state.inventory:
+        name = _name(run, pyinfra_host)
+        connector = pyinfra_host.connector
+        counted = _counted(connector.run_shell_command, run.commands, name)
+        connector.run_shell_command = counted  # type: ignore[method-assign]
+
+
+def _counted(send: Callable[..., Any], counter: Counter[str], name: str) -> Callable[..., Any]:
+    def counting(*arguments: Any, **keywords: Any) -> Any:
+        counter[name] += 1
+        return send(*arguments, **keywords)
+
+    return counting
+
+
+def _gather_all(run: Run, hosts: Iterable[Host]) -> None:
+    logger.info("--> Reading the state of all hosts...")
+    jobs = {
+        _name(run, one): gevent.spawn(_gather, one, run.cluster.hosts[one.name].settings, SECTIONS)
+        for one in hosts
+    }
+    gevent.joinall(list(jobs.values()))
+    problems: list[str] = []
+    for name, job in jobs.items():
+        if isinstance(job.exception, Refused):
+            problems.append(str(job.exception))
+        else:
+            run.facts[name] = job.get()
+    for declared in run.cluster.hosts.values():
+        if declared.name in run.facts:
+            problems += problems_of(run.cluster, declared, run.facts[declared.name])
+    if problems:
+        raise Refused("nothing was changed:\n" + "\n".join(f"    {one}" for one in problems))
+
+
+def _gather(pyinfra_host: Host, settings: Settings, sections: Iterable[str]) -> dict[str, Any]:
+    request = json.dumps(
+        {
+            "sections": list(sections),
+            "postgresql_script": state_script(settings.postgresql.database),
+            "prefix": settings.runtime.prefix,
+        }
+    )
+    answer = _ask(pyinfra_host, tools.facts_command(), request)
+    words = answer.split()
+    if answer.startswith("{"):
+        return {**_empty(sections), **json.loads(answer), "tools": True}
+    if words[:1] == ["no-tools"]:
+        borrowed = f"{tools.archive()}\n{request}"
+        answer = _ask(pyinfra_host, tools.borrowed_facts_command(), borrowed)
+        return {**_empty(sections), **json.loads(answer), "tools": False}
+    if words[:1] == ["bare"]:
+        return {**_empty(sections), "system": _bare_system(words[1:]), "tools": False}
+    raise Refused(
+        f"{pyinfra_host.name}: the SSH user is not root and uses no sudo;"
+        ' add "_sudo": True to the host in the inventory, or run pyinfra with --sudo'
+    )
+
+
+def _empty(sections: Iterable[str]) -> dict[str, Any]:
+    return {section: {} for section in sections}
+
+
+def _bare_system(words: list[str]) -> dict[str, Any]:
+    identity, version, codename, architecture, memory, cpus, disk = words
+    return {
+        "id": identity,
+        "version": version,
+        "codename": codename,
+        "architecture": architecture,
+        "python": {"12": "3.11", "13": "3.13"}.get(version, ""),
+        "memory_bytes": int(float(memory)),
+        "cpus": int(cpus),
+        "disk_free_bytes": {"/": int(float(disk))},
+        "apt_locked": False,
+    }
+
+
+def _ask(pyinfra_host: Host, command: str, stdin: str) -> str:
+    arguments, _ = pop_global_arguments(state, pyinfra_host, {})
+    connector_arguments = {
+        key: value
+        for key, value in cast(Mapping[str, Any], arguments).items()
+        if key in CONNECTOR_ARGUMENT_KEYS
+    }
+    done, output = pyinfra_host.run_shell_command(
+        StringCommand(command), **{**connector_arguments, "_stdin": stdin}
+    )
+    if done:
+        return str(output.stdout)
+    said = str(output.stderr).strip().splitlines() or ["no answer"]
+    if said[0].startswith("sudo:"):
+        raise Refused(
+            f"{pyinfra_host.name}: the SSH user may not use sudo without a password"
+            f" ({said[0]}); allow it in sudoers, or run pyinfra with --same-sudo-password"
+        )
+    raise Refused(f"{pyinfra_host.name}: the host does not answer as it should: {said[-1]}")

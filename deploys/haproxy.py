@@ -1,0 +1,10 @@
+"""The hosts in `balancers`: HAProxy in front of the services."""
+
+from deploys.components import haproxy
+from deploys.engine.operations import install_configs
+from deploys.engine.run import here, placed_instances
+
+host = here()
+
+if "balancers" in host.groups:
+    install_configs(configs=[haproxy.config(host.settings, placed_instances())], name="HAProxy")

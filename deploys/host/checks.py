@@ -1,0 +1,91 @@
+"""Health checks: is a unit active, does a URL answer, is a Redis in its role.
+
+A check is a JSON object with its `kind` and arguments. Each is tried until it holds or its time is
+up, so a daemon may take its time to start.
+"""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+from . import postgresql, redis, units
+from .command import run
+
+Check = dict[str, Any]
+PAUSE_SECONDS = 0.1
+
+
+def first_failure(checks: list[Check], within_seconds: float) -> tuple[Check, str] | None:
+    """Try every check until it holds; the first that does not in time, and why, or None."""
+    deadline = time.monotonic() + within_seconds
+    for check in checks:
+        problem = _hold(check, deadline)
+        if problem:
+            return check, problem
+    return None
+
+
+def all_failures(checks: list[Check], within_seconds: float) -> list[dict[str, str]]:
+    """Every check that does not hold in time, with the reason and its unit's last journal lines."""
+    deadline = time.monotonic() + within_seconds
+    failures = []
+    for check in checks:
+        problem = _hold(check, deadline)
+        if problem:
+            unit = check.get("unit", "")
+            failures.append(
+                {"problem": problem, "unit": unit, "journal": units.journal(unit) if unit else ""}
+            )
+    return failures
+
+
+def _hold(check: Check, deadline: float) -> str:
+    probe = _KINDS[check["kind"]]
+    while True:
+        problem = probe(check)
+        if not problem or time.monotonic() >= deadline:
+            return problem
+        time.sleep(PAUSE_SECONDS)
+
+
+def _unit(check: Check) -> str:
+    state = units.state(check["unit"])
+    if state.get("ActiveState") == "active":
+        return ""
+    return (
+        f"{check['unit']} is {state.get('ActiveState', 'unknown')}"
+        f" ({state.get('SubState', '')}, result {state.get('Result', '')})"
+    )
+
+
+def _http(check: Check) -> str:
+    request = urllib.request.Request(check["url"], headers={"User-Agent": "stellwerk-deploy"})
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            status = answer.status
+    except urllib.error.HTTPError as error:
+        status = error.code
+    except OSError as error:
+        return f"{check['url']} does not answer: {getattr(error, 'reason', error)}"
+    expected = check.get("status", 200)
+    return "" if status == expected else f"{check['url']} answers {status}, not {expected}"
+
+
+def _command(check: Check) -> str:
+    result = run(check["command"], timeout=check.get("timeout", 20))
+    if not result.returncode:
+        return ""
+    said = result.stderr.strip() or result.stdout.strip() or f"exit {result.returncode}"
+    return f"{' '.join(check['command'])}: {said.splitlines()[-1]}"
+
+
+_KINDS: dict[str, Callable[[Check], str]] = {
+    "unit": _unit,
+    "http": _http,
+    "command": _command,
+    "redis": redis.check_instance,
+    "sentinel": redis.check_sentinel,
+    "postgresql": postgresql.check,
+}

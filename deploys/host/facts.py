@@ -1,0 +1,113 @@
+"""Everything a deploy needs to know of this host, as one JSON document in one round trip (C8)."""
+
+import fcntl
+import grp
+import hashlib
+import json
+import os
+import platform
+import pwd
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import instances, packages, postgresql, redis, release, units
+from .paths import CREDENTIALS, STAMPS
+
+DISKS = ("/", "/var", "/opt", "/etc")
+
+
+def gather(request: dict[str, Any]) -> dict[str, Any]:
+    """The sections that `request` names; each stands alone."""
+    sections: dict[str, Callable[[], Any]] = {
+        "system": system,
+        "packages": packages.installed,
+        "stamps": stamps,
+        "files": files,
+        "units": lambda: units.states(
+            unit for stamp in stamps().values() for unit in stamp.get("units", ())
+        ),
+        "redis": redis.state,
+        "sentinel": redis.sentinel_state,
+        "postgresql": lambda: postgresql.state(request["postgresql_script"]),
+        "instances": instances.state,
+        "release": lambda: release.state(Path(request["prefix"])),
+        "credentials": credentials,
+    }
+    return {name: sections[name]() for name in request["sections"]}
+
+
+def system() -> dict[str, Any]:
+    """What machine this is, and what stands in the way of a deploy."""
+    release_file = platform.freedesktop_os_release()
+    return {
+        "id": release_file.get("ID", ""),
+        "version": release_file.get("VERSION_ID", ""),
+        "codename": release_file.get("VERSION_CODENAME", ""),
+        "architecture": platform.machine(),
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        "cpus": len(os.sched_getaffinity(0)),
+        "disk_free_bytes": {path: shutil.disk_usage(path).free for path in DISKS},
+        "apt_locked": _apt_locked(),
+    }
+
+
+def _apt_locked() -> bool:
+    try:
+        with Path("/var/lib/dpkg/lock-frontend").open("r+") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def stamps() -> dict[str, Any]:
+    """What each configuration's last good installation left behind."""
+    found = {}
+    for path in STAMPS.glob("*.json"):
+        try:
+            found[path.stem] = json.loads(path.read_text())
+        except ValueError:
+            continue  # a stamp that cannot be read is no stamp: the configuration goes on again
+    return found
+
+
+def files() -> dict[str, Any]:
+    """Digest, mode and owner of every file that a configuration owns."""
+    paths = {path for stamp in stamps().values() for path in stamp.get("files", ())}
+    return {path: _file(Path(path)) for path in sorted(paths)}
+
+
+def credentials() -> dict[str, str]:
+    """Digests of the credentials on this host."""
+    if not CREDENTIALS.is_dir():
+        return {}
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(CREDENTIALS.iterdir())
+    }
+
+
+def _file(path: Path) -> dict[str, Any] | None:
+    try:
+        status = path.lstat()
+    except OSError:
+        return None
+    if stat.S_ISLNK(status.st_mode):
+        return {"link": str(path.readlink())}
+    try:
+        owner = pwd.getpwuid(status.st_uid).pw_name
+        group = grp.getgrgid(status.st_gid).gr_name
+    except KeyError:
+        owner = group = "?"
+    return {
+        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        "mode": stat.S_IMODE(status.st_mode),
+        "owner": owner,
+        "group": group,
+    }

@@ -1,0 +1,18 @@
+"""Where Stellwerk keeps its own state on a host."""
+
+from pathlib import Path
+
+STATE = Path("/var/lib/stellwerk")
+STAMPS = STATE / "stamps"  # what is active now, one file per configuration
+STAGING = STATE / "staging"  # candidate trees, root only
+BACKUPS = STATE / "backups"  # the files a configuration replaced, outside any include glob
+INSTANCES = STATE / "instances"  # the generation each service instance runs
+CREDENTIALS = Path("/etc/stellwerk/credentials")
+LOCK = Path("/run/stellwerk-host.lock")
+
+
+def make_private(folder: Path) -> Path:
+    """Create a folder that only root can read."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder

@@ -1,0 +1,81 @@
+"""Releases of the runtime under its prefix: unpacked beside the old one, then switched (C7)."""
+
+import base64
+import io
+import os
+import shutil
+import tarfile
+from pathlib import Path
+from typing import Any
+
+from .command import Failure, run
+
+
+def state(prefix: Path) -> dict[str, Any]:
+    """The release in use and all complete ones, oldest first."""
+    releases = prefix / "releases"
+    current = prefix / "current"
+    complete = [path for path in releases.glob("*") if not path.name.startswith(".")]
+    return {
+        "current": current.readlink().name if current.is_symlink() else "",
+        "releases": [path.name for path in sorted(complete, key=lambda path: path.stat().st_mtime)],
+    }
+
+
+def install(document: dict[str, Any]) -> None:
+    """Unpack a release if absent, try it, switch `current` to it, keep the newest few.
+
+    Raises:
+        Failure: the release does not run here; `current` still names the old one.
+    """
+    prefix = Path(document["prefix"])
+    releases = prefix / "releases"
+    releases.mkdir(parents=True, exist_ok=True)
+    target = releases / document["name"]
+    if not target.is_dir():
+        _unpack(document, target)
+    _switch(prefix, target)
+    _prune(prefix, document["keep"], target.name)
+
+
+def _unpack(document: dict[str, Any], target: Path) -> None:
+    partial = target.parent / f".{target.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(mode=0o755)
+    try:
+        archive = io.BytesIO(base64.b64decode(document["archive"]))
+        with tarfile.open(fileobj=archive, mode="r:*") as tar:
+            tar.extractall(partial, filter="data")
+        python = partial / "bin" / "python3"
+        python.symlink_to("/usr/bin/python3")
+        # Compiled once here: /opt is read-only to the daemons, and each start would compile again.
+        run([str(python), "-m", "compileall", "-q", "-j0", str(partial / "lib")], timeout=300)
+        tried = run([str(partial / "bin" / "stellwerk"), "--version"])
+        if tried.returncode:
+            raise Failure(
+                f"release {target.name} does not run on this host; the present one stays in use",
+                tried.stderr,
+            )
+        partial.rename(target)
+    except OSError as error:
+        raise Failure(f"release {target.name} cannot be unpacked: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _switch(prefix: Path, target: Path) -> None:
+    temporary = prefix / f".current.{os.getpid()}"
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(Path("releases") / target.name)
+    temporary.replace(prefix / "current")
+    command = Path("/usr/local/bin/stellwerk")
+    wanted = prefix / "current" / "bin" / "stellwerk"
+    if not (command.is_symlink() and command.readlink() == wanted):
+        command.unlink(missing_ok=True)
+        command.symlink_to(wanted)
+
+
+def _prune(prefix: Path, keep: int, current: str) -> None:
+    names = [name for name in state(prefix)["releases"] if name != current]
+    for name in names[: max(0, len(names) - (keep - 1))]:
+        shutil.rmtree(prefix / "releases" / name, ignore_errors=True)

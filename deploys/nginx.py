@@ -1,0 +1,10 @@
+"""The hosts in `balancers`: nginx, the public door."""
+
+from deploys.components import nginx
+from deploys.engine.operations import install_configs
+from deploys.engine.run import here, placed_instances
+
+host = here()
+
+if "balancers" in host.groups:
+    install_configs(configs=[nginx.config(host.settings, placed_instances())], name="nginx")

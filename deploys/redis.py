@@ -1,0 +1,14 @@
+"""The hosts in `caches`: Redis servers, configured while they run."""
+
+from deploys.components import redis
+from deploys.engine.operations import converge_redis, install_configs
+from deploys.engine.run import here, redis_master
+
+host = here()
+
+if "caches" in host.groups:
+    cluster, declared = host.run.cluster, host.declared
+    install_configs(configs=redis.configs(cluster, declared, redis_master()), name="Redis")
+    converge_redis(
+        plan=lambda facts: redis.live_commands(cluster, declared, facts), name="Redis settings"
+    )

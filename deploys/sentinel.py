@@ -1,0 +1,15 @@
+"""The hosts in `sentinels`: Sentinels that watch the Redis servers."""
+
+from deploys.components import sentinel
+from deploys.engine.operations import converge_redis, install_configs
+from deploys.engine.run import here, redis_master
+
+host = here()
+
+if "sentinels" in host.groups:
+    cluster, declared = host.run.cluster, host.declared
+    install_configs(configs=sentinel.configs(cluster, declared, redis_master()), name="Sentinel")
+    converge_redis(
+        plan=lambda facts: sentinel.live_commands(cluster, declared, facts),
+        name="Sentinel settings",
+    )

@@ -1,0 +1,25 @@
+"""The hosts in `apps`: the services' units and instances; in `databases`: the sample's data."""
+
+from deploys.components import instances, services
+from deploys.components.runtime import release
+from deploys.engine.operations import converge_instances, install_configs
+from deploys.engine.run import here, placed_instances
+
+host = here()
+cluster, declared = host.run.cluster, host.declared
+
+if "databases" in host.groups and any(map(services.is_sample, host.settings.services.values())):
+    install_configs(configs=[services.seed(declared)], name="Sample data")
+
+if "apps" in host.groups:
+    placed = placed_instances()
+    names = {one.name for one in instances.on(declared, placed)}
+    install_configs(configs=[services.config(cluster, declared)], name="Services")
+    converge_instances(
+        wanted=services.instances(
+            cluster, declared, placed, release(host.settings, host.facts).name
+        ),
+        absent=lambda present: present.keys() - names,
+        name="Instances",
+        _serial=True,
+    )

@@ -1,0 +1,8 @@
+"""The public door."""
+
+nginx = {
+    "locations": {
+        "/": "aktienanalyse-frontend",
+        "/api/": "aktienanalyse-core",
+    },
+}

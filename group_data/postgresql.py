@@ -1,0 +1,5 @@
+"""PostgreSQL server."""
+
+postgresql = {
+    "database": "aktienanalyse",
+}

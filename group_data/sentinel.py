@@ -1,0 +1,5 @@
+"""Redis Sentinel."""
+
+sentinel = {
+    "master_name": "aktienanalyse-redis",
+}

@@ -1,0 +1,41 @@
+"""Stand-ins where the unit names no PostgreSQL or no Redis, so that the rest asks no questions."""
+
+from stellwerk.sample.availability import Availability, Reach, UnavailableError
+from stellwerk.sample.query import Query
+
+
+class NoStore:
+    """A store that has no database."""
+
+    def __init__(self) -> None:
+        self.availability = Availability("PostgreSQL", Reach.NOT_CONFIGURED)
+
+    async def read(self, query: Query) -> bytes:
+        """Raises UnavailableError always."""
+        del query
+        raise UnavailableError("This instance has no database: set DATABASE_HOST in its unit.")
+
+    async def probe(self) -> None:
+        """Nothing to find out."""
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+class NoCache:
+    """A cache that keeps nothing."""
+
+    def __init__(self) -> None:
+        self.availability = Availability("Redis", Reach.NOT_CONFIGURED)
+
+    async def get(self, key: str) -> bytes | None:
+        """None always."""
+
+    async def put(self, key: str, value: bytes, lifetime_seconds: int) -> None:
+        """Nothing is kept."""
+
+    async def probe(self) -> None:
+        """Nothing to find out."""
+
+    async def close(self) -> None:
+        """Nothing to close."""

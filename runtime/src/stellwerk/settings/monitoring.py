@@ -1,0 +1,150 @@
+"""Settings of the monitor (spec 1.2, 1.3): collectors, thresholds, history, reports, receivers."""
+
+from pydantic import Field
+
+from stellwerk.settings.model import Model, Threshold
+from stellwerk.settings.types import (
+    Count,
+    Days,
+    Line,
+    Milliseconds,
+    Percent,
+    Port,
+    Seconds,
+    Secret,
+)
+
+
+class SystemThresholds(Model):
+    """Of the host."""
+
+    cpu_percent: Threshold = Field(
+        Threshold(baseline=40, warning=80, critical=95), description="CPU utilisation."
+    )
+    memory_percent: Threshold = Field(
+        Threshold(baseline=50, warning=80, critical=95), description="Memory utilisation."
+    )
+
+
+class ServiceThresholds(Model):
+    """Of a service's instances."""
+
+    response_time_ms: Threshold = Field(
+        Threshold(baseline=50, warning=200, critical=1000),
+        description="Response time of the health endpoint.",
+    )
+    availability: Threshold = Field(
+        Threshold(baseline=1, critical=0, bound="lower"),
+        description="1 while the health endpoint answers, otherwise 0.",
+    )
+
+
+class PostgresqlThresholds(Model):
+    """Of PostgreSQL."""
+
+    active_connections: Threshold = Field(
+        Threshold(baseline=15, warning=40, critical=45), description="Connections at work."
+    )
+    connections_percent: Threshold = Field(
+        Threshold(baseline=30, warning=80, critical=95), description="Share of max_connections."
+    )
+    probe_query_ms: Threshold = Field(
+        Threshold(baseline=25, warning=100, critical=500), description="Time of the probe query."
+    )
+    slow_query_average_ms: Threshold = Field(
+        Threshold(baseline=150, warning=500, critical=2000),
+        description="Mean of the slowest statements.",
+    )
+    database_size_mb: Threshold = Field(
+        Threshold(baseline=2500, warning=10000, critical=20000), description="Size of the database."
+    )
+
+
+class RedisThresholds(Model):
+    """Of Redis. Memory use is watched by `redis.memory_use_percent`."""
+
+    memory_used_mb: Threshold = Field(
+        Threshold(baseline=128, warning=512, critical=800), description="Memory in use."
+    )
+    connected_clients: Threshold = Field(
+        Threshold(baseline=10, warning=50, critical=100), description="Clients."
+    )
+    hit_rate_percent: Threshold = Field(
+        Threshold(baseline=85, warning=70, critical=50, bound="lower"), description="Hits in reads."
+    )
+    operations_per_second: Threshold = Field(
+        Threshold(baseline=100, warning=1000, critical=5000), description="Commands."
+    )
+
+
+class Thresholds(Model):
+    """Baselines and thresholds of what the collectors measure."""
+
+    system: SystemThresholds = Field(default_factory=SystemThresholds, description="Host.")
+    service: ServiceThresholds = Field(default_factory=ServiceThresholds, description="Services.")
+    postgresql: PostgresqlThresholds = Field(
+        default_factory=PostgresqlThresholds, description="PostgreSQL."
+    )
+    redis: RedisThresholds = Field(default_factory=RedisThresholds, description="Redis.")
+
+
+class SlowQueries(Model):
+    """Which statements of pg_stat_statements count as slow."""
+
+    mean_over_ms: Milliseconds = Field(1000, description="Counted above this mean time.")
+    average_of: Count = Field(5, description="How many of the slowest are averaged,")
+    average_over_ms: Milliseconds = Field(100, description="of those above this mean time.")
+
+
+class Reports(Model):
+    """What a report points out."""
+
+    deviation_percent: Percent = Field(
+        20, description="A latest value further off its baseline is listed."
+    )
+
+
+class Slack(Model):
+    """A Slack channel."""
+
+    enabled: bool = Field(True, description="Whether it is told, once a webhook is known.")
+    webhook_url: Secret | None = Field(None, description="Its webhook, if given as a secret.")
+    webhook_variable: Line = Field(
+        "SLACK_WEBHOOK_URL", description="Environment variable that otherwise holds the webhook."
+    )
+
+
+class Email(Model):
+    """Mail to people."""
+
+    enabled: bool = Field(True, description="Whether mail is sent, once there is a recipient.")
+    to: list[Line] = Field(default=[], description="Recipients.")
+    sender: Line | None = Field(None, description="From; absent: stellwerk@ the host's name.")
+    smtp_host: Line = Field("localhost", description="Mail server.")
+    smtp_port: Port = Field(25, description="Its port.")
+
+
+class Receivers(Model):
+    """Who is told of alerts and scaling actions."""
+
+    slack: Slack = Field(default_factory=Slack, description="Slack.")
+    email: Email = Field(default_factory=Email, description="Mail.")
+    group_seconds: Seconds = Field(30, description="Messages within this time are sent as one.")
+    repeat_seconds: Seconds = Field(14400, description="Time before a lasting alert is repeated.")
+
+
+class Monitoring(Model):
+    """The monitor of every host; on `monitors` also its pages."""
+
+    name: Line = Field("stellwerk-monitor", description="Name it reports under.")
+    port: Port = Field(8004, description="Port of its API and pages.")
+    interval_seconds: Seconds = Field(15, description="Time between two collections.")
+    sizes_interval_seconds: Seconds = Field(
+        300, description="Time between two looks at table and database sizes, which are costly."
+    )
+    source_timeout_seconds: Seconds = Field(2, description="Time one source may take.")
+    history_days: Days = Field(7, description="Days of history kept.")
+    thresholds: Thresholds = Field(default_factory=Thresholds, description="What is normal.")
+    slow_queries: SlowQueries = Field(default_factory=SlowQueries, description="Slow statements.")
+    reports: Reports = Field(default_factory=Reports, description="Reports.")
+    receivers: Receivers = Field(default_factory=Receivers, description="Who is told.")

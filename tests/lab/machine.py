@@ -1,0 +1,150 @@
+"""One host as a systemd-nspawn machine: start it, look into it, stop it.
+
+What it boots from is in layers.py; the order of things for a whole lab is in lab.py.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.lab import cgroup, namespace, overlay, shell
+from tests.lab.errors import LabError
+from tests.lab.folders import HostFolders
+from tests.lab.inventory import LabHost
+from tests.lab.shell import last_lines
+from tests.lab.waiting import wait_until
+
+BOOT_SECONDS = 90.0
+POWER_OFF_SECONDS = 30.0
+# systemd's request to power off, see systemd(1) on SIGRTMIN+4.
+SIGNAL_POWER_OFF = signal.SIGRTMIN + 4
+LINES_SHOWN = 25
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The machine of one host of a lab; it holds no state, the control group does."""
+
+    lab: str
+    host: str
+    folders: HostFolders
+
+    @property
+    def group(self) -> Path:
+        """The control group in which all processes of the machine are."""
+        return cgroup.host_group(self.lab, self.host)
+
+    def is_running(self) -> bool:
+        """Tell whether any process of the machine lives, also one that boots or stops."""
+        return cgroup.is_populated(self.group)
+
+    def leader(self) -> int | None:
+        """Return the process id of the machine's PID 1, or None when it has none yet."""
+        return next((pid for pid in cgroup.processes(self.group) if _is_init(pid)), None)
+
+    def start(self) -> None:
+        """Start the machine on its mounted file system; does not wait for it to boot."""
+        self._remove_link()
+        command = [
+            "env",
+            "SYSTEMD_NSPAWN_UNIFIED_HIERARCHY=1",
+            *namespace.enter_command(self.lab),
+            "systemd-nspawn",
+            "--quiet",
+            f"--directory={self.folders.root}",
+            f"--machine={self._machine_name}",
+            f"--hostname={self.host}",
+            f"--network-bridge={namespace.BRIDGE}",
+            "--register=no",
+            "--keep-unit",
+            "--resolv-conf=off",
+            "--timezone=off",
+            "--link-journal=no",
+            "--boot",
+        ]
+        cgroup.start(self.group, command, self.folders.console)
+
+    def wait_until_ready(self, host: LabHost) -> None:
+        """Wait until the machine has booted and its SSH answers.
+
+        Raises LabError with the end of its console and journal when it does not get there.
+        """
+        if not wait_until(lambda: self._has_booted() or not self.is_running(), BOOT_SECONDS):
+            raise self._failure("has not booted")
+        if not self.is_running():
+            raise self._failure("stopped while it booted")
+        state = self.state()
+        if state != "running":
+            raise self._failure(f"has booted, but systemd calls it {state!r}")
+        if not wait_until(lambda: namespace.answers(self.lab, host.address, 22), BOOT_SECONDS):
+            raise self._failure("has booted, but its SSH does not answer")
+
+    def state(self) -> str:
+        """Return the machine's state as systemd in it names it, or `off`, or `starting`."""
+        if not self.is_running():
+            return "off"
+        return self._inside("systemctl", "is-system-running").stdout.strip() or "starting"
+
+    def power_off(self) -> None:
+        """Stop the machine cleanly, or hard when it takes too long; unmount its file system."""
+        leader = self.leader()
+        if leader is not None:
+            with contextlib.suppress(ProcessLookupError):  # it stopped by itself
+                os.kill(leader, SIGNAL_POWER_OFF)
+            wait_until(lambda: not self.is_running(), POWER_OFF_SECONDS)
+        self.cut_power()
+
+    def cut_power(self) -> None:
+        """Stop the machine as a power failure would; unmount its file system."""
+        cgroup.destroy(self.group)
+        overlay.unmount_below(self.folders.root)
+
+    @property
+    def _machine_name(self) -> str:
+        return f"{self.lab}-{self.host}"
+
+    def _has_booted(self) -> bool:
+        state = self._inside("systemctl", "is-system-running", "--wait").stdout.strip()
+        return state in {"running", "degraded", "maintenance"}
+
+    def _inside(self, *command: str) -> subprocess.CompletedProcess[str]:
+        leader = self.leader()
+        if leader is None:
+            return subprocess.CompletedProcess(command, 1, "", "")
+        return shell.run(["nsenter", f"--target={leader}", "--all", *command], check=False)
+
+    def _remove_link(self) -> None:
+        """Remove the link of a killed machine, which the kernel else removes some time later."""
+        link = ["ip", "-netns", namespace.name_of(self.lab), "link", "delete"]
+        shell.run([*link, f"vb-{self._machine_name}"], check=False)
+
+    def _failure(self, what: str) -> LabError:
+        console = self.folders.console.read_text(errors="replace")
+        failed = self._inside("systemctl", "--failed", "--plain", "--no-legend").stdout
+        journal = self._inside(
+            "journalctl", "--no-pager", "--boot", "--priority=warning", f"--lines={LINES_SHOWN}"
+        ).stdout
+        return LabError(
+            f"The lab host {self.host} {what}.\n"
+            f"Failed units:\n{last_lines(failed, LINES_SHOWN)}\n"
+            f"Its console ({self.folders.console}):\n{last_lines(console, LINES_SHOWN)}\n"
+            f"Its journal:\n{last_lines(journal, LINES_SHOWN)}"
+        )
+
+
+def _is_init(pid: int) -> bool:
+    """Tell whether a process is PID 1 of a process namespace right below ours."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+        own = Path("/proc/self/status").read_text()
+    except OSError:
+        return False
+    ids = _namespaced_ids(status)
+    return len(ids) == len(_namespaced_ids(own)) + 1 and ids[-1] == "1"
+
+
+def _namespaced_ids(status: str) -> list[str]:
+    return next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid:"))

@@ -1,0 +1,16 @@
+"""Waiting for a condition, never for a fixed time."""
+
+import time
+from collections.abc import Callable
+
+POLL_SECONDS = 0.02
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Return whether the condition came true within the given seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(POLL_SECONDS)
+    return True

@@ -1,0 +1,35 @@
+"""Every tuning is accepted by the PostgreSQL it is made for (`postgres -C`: names and ranges)."""
+
+from itertools import product
+
+import pytest
+from stellwerk.database.configuration import render
+from stellwerk.database.figures import Disk, Workload
+from stellwerk.database.quantities import MEBIBYTE
+from stellwerk.database.tuning import HostResources, TuningInputs, tune
+
+from tests.unit.database.postgres_server import Binaries, scratch_folder
+
+MEBIBYTES = [512 * 2**power for power in range(12)]
+CPUS = [1, 2, 4, 8, 32, 128]
+GRID = list(product(MEBIBYTES, CPUS, Workload, Disk))
+EVERY = 53  # has no common divisor with the grid's sides, so each value of each side occurs
+
+
+def test_the_sample_holds_each_value_of_the_grid() -> None:
+    for side, values in zip(zip(*GRID[::EVERY], strict=True), (MEBIBYTES, CPUS), strict=False):
+        assert set(side) == set(values)
+
+
+@pytest.mark.parametrize(("mebibytes", "cpus", "workload", "disk"), GRID[::EVERY])
+def test_postgresql_accepts_the_tuning(
+    binaries: Binaries, mebibytes: int, cpus: int, workload: Workload, disk: Disk
+) -> None:
+    tuning = tune(
+        HostResources(mebibytes * MEBIBYTE, cpus),
+        TuningInputs(workload=workload, disk=disk, version=binaries.major_version),
+    )
+    with scratch_folder() as folder:
+        (folder / "postgresql.conf").write_text(render(tuning, {}))
+        answer = binaries.run("postgres", "-D", str(folder), "-C", "max_connections")
+    assert (answer.returncode, answer.stdout) == (0, "100\n"), answer.stderr
