@@ -1,7 +1,7 @@
 """The whole platform: every component, in the order in which they stand on each other.
 
-Each file acts on the hosts of its groups only and can be run alone. The lines' order is the order
-of the operations over all hosts, which is why this is no loop.
+Each file can be run alone. It has the same operations for every host, also for those it does not
+concern: that is what makes pyinfra keep this order over all hosts.
 """
 
 from pyinfra.local import include

@@ -5,6 +5,9 @@ from deploys.engine.operations import install_configs
 from deploys.engine.run import here, placed_instances
 
 host = here()
+concerned = "balancers" in host.groups
 
-if "balancers" in host.groups:
-    install_configs(configs=[nginx.config(host.settings, placed_instances())], name="nginx")
+install_configs(
+    configs=[nginx.config(host.settings, placed_instances())] if concerned else [],
+    name="nginx",
+)

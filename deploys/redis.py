@@ -5,10 +5,14 @@ from deploys.engine.operations import converge_redis, install_configs
 from deploys.engine.run import here, redis_master
 
 host = here()
+cluster, declared = host.run.cluster, host.declared
+concerned = "caches" in host.groups
 
-if "caches" in host.groups:
-    cluster, declared = host.run.cluster, host.declared
-    install_configs(configs=redis.configs(cluster, declared, redis_master()), name="Redis")
-    converge_redis(
-        plan=lambda facts: redis.live_commands(cluster, declared, facts), name="Redis settings"
-    )
+install_configs(
+    configs=redis.configs(cluster, declared, redis_master()) if concerned else (),
+    name="Redis",
+)
+converge_redis(
+    plan=lambda facts: redis.live_commands(cluster, declared, facts) if concerned else (),
+    name="Redis settings",
+)

@@ -5,11 +5,14 @@ from deploys.engine.operations import converge_redis, install_configs
 from deploys.engine.run import here, redis_master
 
 host = here()
+cluster, declared = host.run.cluster, host.declared
+concerned = "sentinels" in host.groups
 
-if "sentinels" in host.groups:
-    cluster, declared = host.run.cluster, host.declared
-    install_configs(configs=sentinel.configs(cluster, declared, redis_master()), name="Sentinel")
-    converge_redis(
-        plan=lambda facts: sentinel.live_commands(cluster, declared, facts),
-        name="Sentinel settings",
-    )
+install_configs(
+    configs=sentinel.configs(cluster, declared, redis_master()) if concerned else (),
+    name="Sentinel",
+)
+converge_redis(
+    plan=lambda facts: sentinel.live_commands(cluster, declared, facts) if concerned else (),
+    name="Sentinel settings",
+)

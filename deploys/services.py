@@ -7,19 +7,14 @@ from deploys.engine.run import here, placed_instances
 
 host = here()
 cluster, declared = host.run.cluster, host.declared
+placed = placed_instances()
+mine = {one.name for one in instances.on(declared, placed)}
 
-if "databases" in host.groups and any(map(services.is_sample, host.settings.services.values())):
-    install_configs(configs=[services.seed(declared)], name="Sample data")
-
-if "apps" in host.groups:
-    placed = placed_instances()
-    names = {one.name for one in instances.on(declared, placed)}
-    install_configs(configs=[services.config(cluster, declared)], name="Services")
-    converge_instances(
-        wanted=services.instances(
-            cluster, declared, placed, release(host.settings, host.facts).name
-        ),
-        absent=lambda present: present.keys() - names,
-        name="Instances",
-        _serial=True,
-    )
+install_configs(configs=services.data(declared), name="Sample data")
+install_configs(configs=services.configs(cluster, declared), name="Services")
+converge_instances(
+    wanted=services.instances(cluster, declared, placed, release(host.settings, host.facts).name),
+    absent=lambda present: present.keys() - mine,
+    name="Instances",
+    _serial=True,
+)

@@ -38,8 +38,10 @@ def command(settings: Settings, service: Service) -> str:
     return " ".join(_argument(word) for word in service.command)
 
 
-def config(cluster: Cluster, declared: ClusterHost) -> ConfigSet:
+def configs(cluster: Cluster, declared: ClusterHost) -> tuple[ConfigSet, ...]:
     """One template unit and environment file a service; instances are started separately."""
+    if "apps" not in declared.groups:
+        return ()
     settings = declared.settings
     files = [
         File(
@@ -56,7 +58,8 @@ def config(cluster: Cluster, declared: ClusterHost) -> ConfigSet:
             File(credentials.path(f"{name}.{key}"), secret.get_secret_value(), mode=0o600)
             for key, secret in sorted(service.credentials.items())
         ]
-    return ConfigSet("services", files=tuple(files), activation=Activation(daemon_reload=True))
+    activation = Activation(daemon_reload=True)
+    return (ConfigSet("services", files=tuple(files), activation=activation),)
 
 
 def unit(settings: Settings, name: str, service: Service) -> str:
@@ -139,9 +142,11 @@ def health(one: Placed, service: Service) -> Check:
     }
 
 
-def seed(declared: ClusterHost) -> ConfigSet:
-    """The sample's data, put into the database once by a unit of its own."""
+def data(declared: ClusterHost) -> tuple[ConfigSet, ...]:
+    """The sample's data where a service runs it, put into the database by a unit of its own."""
     settings = declared.settings
+    if "databases" not in declared.groups or not any(map(is_sample, settings.services.values())):
+        return ()
     postgresql = settings.postgresql
     text = render(
         "services/sample-seed.j2",
@@ -150,13 +155,14 @@ def seed(declared: ClusterHost) -> ConfigSet:
         postgresql=postgresql,
         credential=credentials.path("postgresql.owner"),
     )
-    return ConfigSet(
+    seed = ConfigSet(
         "sample-seed",
         files=(File(f"{UNITS}/{SEED_UNIT}", text),),
         activation=Activation(
             daemon_reload=True, commands=(("systemctl", "start", "--wait", SEED_UNIT),)
         ),
     )
+    return (seed,)
 
 
 def _argument(word: str) -> str:

@@ -176,7 +176,9 @@ def _activate(activation: dict[str, Any]) -> None:
     for command in activation.get("commands", []):
         result = run(command, timeout=120)
         if result.returncode:
-            raise Failure(f"{' '.join(command)} failed", result.stderr or result.stdout)
+            starts_unit = command[0] == "systemctl" and command[-1].endswith(".service")
+            said = units.journal(command[-1]) if starts_unit else result.stderr or result.stdout
+            raise Failure(f"{' '.join(command)} failed", said)
     unit = activation.get("unit")
     if unit:
         units.enable(unit)

@@ -25,14 +25,24 @@ def host_group(lab: str, host: str) -> Path:
     return lab_group(lab) / "hosts" / host
 
 
+def image_group(release: str) -> Path:
+    """Return the group in which a release's image is built."""
+    # The dot keeps it apart from the labs, whose names have none.
+    return _hierarchy() / "stellwerk-lab" / f".image-{release}"
+
+
+def enter_command(group: Path) -> list[str]:
+    """Make a group; return the words to put before a command that is to run in it."""
+    _make(group)
+    return ["sh", "-c", 'echo 0 > "$0/cgroup.procs" && exec "$@"', str(group)]
+
+
 def start(group: Path, command: Sequence[str], log: Path) -> None:
     """Start a command inside a group, in a session of its own; its output goes to `log`."""
-    _make(group)
-    # `setsid --fork` hands the process to PID 1, so that it outlives us and we need not reap it.
-    enter = 'echo 0 > "$0/cgroup.procs" && exec setsid --fork "$@"'
     with log.open("w") as output:
         result = subprocess.run(
-            ["sh", "-c", enter, str(group), *command],
+            # `setsid --fork` hands the process to PID 1: it outlives us and we need not reap it.
+            [*enter_command(group), "setsid", "--fork", *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -46,8 +56,8 @@ def is_populated(group: Path) -> bool:
     """Tell whether a living process is in the group or below."""
     try:
         return "populated 1" in (group / "cgroup.events").read_text()
-    except (FileNotFoundError, OSError):
-        return False
+    except OSError:
+        return False  # there is no such group, or it went away while we looked
 
 
 def processes(group: Path) -> list[int]:

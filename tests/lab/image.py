@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.lab import folders, mirrors, overlay, package_proxy, requirements
-from tests.lab.errors import LabError
+from tests.lab import cgroup, folders, mirrors, overlay, package_proxy, requirements
 from tests.lab.shell import run
 
 # What a host rented from a provider has, and no more. No Python on purpose.
@@ -102,13 +101,14 @@ def _building(release: str) -> Iterator[None]:
 
 def _build(release: str, image: Path) -> None:
     # Renamed when complete, so half an image is never used; the next build clears a killed one's.
-    partial = folders.IMAGES / f".{release}.partial"
-    _remove_partial(partial)
+    partial = _partial(release)
+    _remove_partial(release)
     archives = mirrors.configured_mirrors()
     print(f"Building the Debian {release} image, once; this takes about a minute ...", flush=True)
     with package_proxy.local_proxy(f"image-{release}") as proxy:
         run(
             [
+                *cgroup.enter_command(cgroup.image_group(release)),
                 "debootstrap",
                 "--variant=minbase",
                 f"--include={','.join(PACKAGES)}",
@@ -119,6 +119,7 @@ def _build(release: str, image: Path) -> None:
             environment={**os.environ, "http_proxy": proxy},
         )
     _configure(partial, release, archives)
+    cgroup.destroy(cgroup.image_group(release))
     partial.rename(image)
 
 
@@ -170,7 +171,7 @@ def remove_leftovers() -> None:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
-            _remove_partial(partial)
+            _remove_partial(release)
 
 
 def _lock_file(release: str) -> Path:
@@ -184,10 +185,13 @@ def _remove_outdated(release: str, keep: str) -> None:
             shutil.rmtree(image)
 
 
-def _remove_partial(partial: Path) -> None:
-    for mount in overlay.mounts_below(partial):
-        run(["umount", "--lazy", str(mount)])
-    if partial.exists():
-        shutil.rmtree(partial)
-    if partial.exists():
-        raise LabError(f"{partial} cannot be removed: remove it by hand and run this again.")
+def _remove_partial(release: str) -> None:
+    # A killed build's debootstrap may still be writing.
+    cgroup.destroy(cgroup.image_group(release))
+    overlay.unmount_below(_partial(release))
+    if _partial(release).exists():
+        shutil.rmtree(_partial(release))
+
+
+def _partial(release: str) -> Path:
+    return folders.IMAGES / f".{release}.partial"

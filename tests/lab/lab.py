@@ -19,6 +19,7 @@ from tests.lab import (
     cgroup,
     identity,
     image,
+    kernel_limits,
     layers,
     mirrors,
     namespace,
@@ -133,7 +134,8 @@ class Lab:
         with self._locked():
             targets = {host.name: layer or self._layer(host.name) for host in chosen}
             for name, target in targets.items():
-                layers.check_saved(self.folders.host(name), target)
+                image_name = image.name_of(self.hosts[name].release)
+                layers.check_saved(self.folders.host(name), target, image_name)
             for name, target in targets.items():
                 self._machine(name).cut_power()
                 layers.reset(self.folders.host(name), target, self.folders.trash)
@@ -207,6 +209,7 @@ class Lab:
             # Machines that still run hang on a network that is gone.
             cgroup.destroy(cgroup.lab_group(self.name))
             namespace.create(self.name)
+        kernel_limits.make_room()
         namespace.add_routes(self.name, self.addresses.values())
         self._ensure_proxy()
         date_settings = mirrors.date_settings(mirrors.apt_settings())
@@ -226,20 +229,25 @@ class Lab:
     def _boot(self, host: LabHost, image_name: str, wanted: Mapping[str, str]) -> None:
         machine = self._machine(host.name)
         folders = machine.folders
+        before = layers.current(folders)
         if machine.is_running():
-            stack = layers.current(folders)
-            on_image = stack is not None and stack.image == image_name
+            on_image = before is not None and before.image == image_name
             if on_image and identity.is_current(folders.root, wanted):
-                machine.wait_until_ready(host)
+                machine.wait_until_ready(host.address)
                 return
             machine.power_off()
         # A killed run may have left the file system mounted, perhaps on another stack.
         machine.cut_power()
         stack = layers.prepare(folders, image_name, self.folders.trash)
+        if before is not None and before.image != stack.image:
+            _note(f"{host.name} gets another image, so it starts bare.")
         overlay.mount(folders, stack.folders(folders))
         identity.write(folders.root, wanted)
         machine.start()
-        machine.wait_until_ready(host)
+        machine.wait_until_ready(host.address)
+        state = machine.state()
+        if state != "running":
+            _note(str(machine.failure(f"has booted, but systemd calls it {state!r}.")))
 
     def _ensure_proxy(self) -> None:
         if self._proxy_answers():
@@ -257,7 +265,12 @@ class Lab:
             )
 
     def _proxy_answers(self) -> bool:
-        return namespace.answers(self.name, namespace.GATEWAY.ip, package_proxy.PORT)
+        gateway = namespace.GATEWAY.ip
+        try:
+            namespace.connect(self.name, gateway, package_proxy.PORT, PROXY_SECONDS).close()
+        except OSError:
+            return False
+        return True
 
     def _known_hosts(self) -> list[str]:
         """Return the hosts that were ever booted, whatever the inventory says now."""
@@ -285,9 +298,13 @@ class Lab:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                print("Another command changes this lab; waiting for it ...", file=sys.stderr)
+                _note("Another command changes this lab; waiting for it ...")
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _in_parallel(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:

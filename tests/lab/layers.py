@@ -71,18 +71,21 @@ def save(host: HostFolders, layer: str) -> None:
 def reset(host: HostFolders, layer: str, trash: Path) -> None:
     """Take a stopped host back to a layer. Raises LabError when it has no such layer."""
     stack = current(host)
-    if stack is None:
-        raise LabError(f"The host {host.home.name} was never booted: boot it with `up` first.")
-    target = Stack(stack.image) if layer == BARE else _saved(host, layer)
+    if stack is None and layer == BARE:
+        return  # never booted, so nothing can be barer
+    target = Stack(stack.image) if stack and layer == BARE else _saved(host, layer)
     _discard(host.upper, trash)
     _write(host.stack, target)
     _discard_unused(host, trash)
 
 
-def check_saved(host: HostFolders, layer: str) -> None:
-    """Raise LabError when a host has no layer of that name to go back to."""
-    if layer != BARE:
-        _saved(host, layer)
+def check_saved(host: HostFolders, layer: str, image_name: str) -> None:
+    """Raise LabError when a host on that image has no layer of that name to go back to."""
+    if layer != BARE and _saved(host, layer).image != image_name:
+        raise LabError(
+            f"The layer {layer!r} of the host {host.home.name} lies on an outdated image: "
+            f"reset the host to {BARE}, set it up again and save it again."
+        )
 
 
 def empty_trash(trash: Path) -> None:

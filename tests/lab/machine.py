@@ -8,12 +8,12 @@ import os
 import signal
 import subprocess
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 
-from tests.lab import cgroup, namespace, overlay, shell
+from tests.lab import cgroup, namespace, overlay, shell, ssh_access
 from tests.lab.errors import LabError
 from tests.lab.folders import HostFolders
-from tests.lab.inventory import LabHost
 from tests.lab.shell import last_lines
 from tests.lab.waiting import wait_until
 
@@ -22,6 +22,8 @@ POWER_OFF_SECONDS = 30.0
 # systemd's request to power off, see systemd(1) on SIGRTMIN+4.
 SIGNAL_POWER_OFF = signal.SIGRTMIN + 4
 LINES_SHOWN = 25
+# Soft and hard limit of PID 1 on a Debian host; else those of this machine's PID 1 would count.
+OPEN_FILES = "1024:524288"
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Machine:
             f"--machine={self._machine_name}",
             f"--hostname={self.host}",
             f"--network-bridge={namespace.BRIDGE}",
+            f"--rlimit=NOFILE={OPEN_FILES}",
             "--register=no",
             "--keep-unit",
             "--resolv-conf=off",
@@ -67,20 +70,17 @@ class Machine:
         ]
         cgroup.start(self.group, command, self.folders.console)
 
-    def wait_until_ready(self, host: LabHost) -> None:
+    def wait_until_ready(self, address: IPv4Address) -> None:
         """Wait until the machine has booted and its SSH answers.
 
         Raises LabError with the end of its console and journal when it does not get there.
         """
         if not wait_until(lambda: self._has_booted() or not self.is_running(), BOOT_SECONDS):
-            raise self._failure("has not booted")
+            raise self.failure("has not booted")
         if not self.is_running():
-            raise self._failure("stopped while it booted")
-        state = self.state()
-        if state != "running":
-            raise self._failure(f"has booted, but systemd calls it {state!r}")
-        if not wait_until(lambda: namespace.answers(self.lab, host.address, 22), BOOT_SECONDS):
-            raise self._failure("has booted, but its SSH does not answer")
+            raise self.failure("stopped while it booted")
+        if not wait_until(lambda: ssh_access.answers(self.lab, address), BOOT_SECONDS):
+            raise self.failure("has booted, but its SSH does not answer")
 
     def state(self) -> str:
         """Return the machine's state as systemd in it names it, or `off`, or `starting`."""
@@ -102,12 +102,28 @@ class Machine:
         cgroup.destroy(self.group)
         overlay.unmount_below(self.folders.root)
 
+    def failure(self, what: str) -> LabError:
+        """Return an error that says what is wrong with the machine and shows what it logged."""
+        console = self.folders.console.read_text(errors="replace")
+        failed = self._inside("systemctl", "--failed", "--plain", "--no-legend").stdout
+        journal = self._inside(
+            "journalctl", "--no-pager", "--boot", "--priority=warning", f"--lines={LINES_SHOWN}"
+        ).stdout
+        return LabError(
+            f"The lab host {self.host} {what}.\n"
+            f"Failed units:\n{last_lines(failed, LINES_SHOWN)}\n"
+            f"Its console ({self.folders.console}):\n{last_lines(console, LINES_SHOWN)}\n"
+            f"Its journal:\n{last_lines(journal, LINES_SHOWN)}"
+        )
+
     @property
     def _machine_name(self) -> str:
         return f"{self.lab}-{self.host}"
 
     def _has_booted(self) -> bool:
-        state = self._inside("systemctl", "is-system-running", "--wait").stdout.strip()
+        state = self._inside(
+            "timeout", f"{BOOT_SECONDS}", "systemctl", "is-system-running", "--wait"
+        ).stdout.strip()
         return state in {"running", "degraded", "maintenance"}
 
     def _inside(self, *command: str) -> subprocess.CompletedProcess[str]:
@@ -120,19 +136,6 @@ class Machine:
         """Remove the link of a killed machine, which the kernel else removes some time later."""
         link = ["ip", "-netns", namespace.name_of(self.lab), "link", "delete"]
         shell.run([*link, f"vb-{self._machine_name}"], check=False)
-
-    def _failure(self, what: str) -> LabError:
-        console = self.folders.console.read_text(errors="replace")
-        failed = self._inside("systemctl", "--failed", "--plain", "--no-legend").stdout
-        journal = self._inside(
-            "journalctl", "--no-pager", "--boot", "--priority=warning", f"--lines={LINES_SHOWN}"
-        ).stdout
-        return LabError(
-            f"The lab host {self.host} {what}.\n"
-            f"Failed units:\n{last_lines(failed, LINES_SHOWN)}\n"
-            f"Its console ({self.folders.console}):\n{last_lines(console, LINES_SHOWN)}\n"
-            f"Its journal:\n{last_lines(journal, LINES_SHOWN)}"
-        )
 
 
 def _is_init(pid: int) -> bool:

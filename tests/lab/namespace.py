@@ -49,6 +49,9 @@ def create(lab: str) -> None:
     """Make the namespace anew, in place of one that a killed run left half made."""
     delete(lab)
     run(["ip", "netns", "add", name_of(lab)])
+    # Answers "unreachable" at once to hosts that try to reach the world; else they would wait.
+    run([*enter_command(lab), "sysctl", "-qw", "net.ipv4.ip_forward=1"])
+    # The address comes last: by it `is_up` knows that all is done.
     commands = [
         "link set lo up",
         f"link add {BRIDGE} type bridge forward_delay 0",
@@ -56,8 +59,6 @@ def create(lab: str) -> None:
         f"address add {GATEWAY} dev {BRIDGE}",
     ]
     run(["ip", "-netns", name_of(lab), "-batch", "-"], stdin="\n".join(commands) + "\n")
-    # Answers "unreachable" at once to hosts that try to reach the world; else they would wait.
-    run([*enter_command(lab), "sysctl", "-qw", "net.ipv4.ip_forward=1"])
 
 
 def add_routes(lab: str, addresses: Iterable[IPv4Address]) -> None:
@@ -98,11 +99,20 @@ def inside(lab: str) -> Iterator[None]:
         os.close(home)
 
 
-def answers(lab: str, address: IPv4Address, port: int) -> bool:
-    """Tell whether something accepts TCP connections at an address of the lab."""
-    with inside(lab), socket.socket() as probe:
-        probe.settimeout(1.0)
-        return probe.connect_ex((str(address), port)) == 0
+def connect(lab: str, address: IPv4Address, port: int, seconds: float) -> socket.socket:
+    """Return a TCP connection to an address of the lab.
+
+    Raises OSError when there is none within `seconds`, which then limit every read and write.
+    """
+    with inside(lab):
+        connection = socket.socket()
+    connection.settimeout(seconds)
+    try:
+        connection.connect((str(address), port))
+    except OSError:
+        connection.close()
+        raise
+    return connection
 
 
 def _set_namespace(libc: ctypes.CDLL, descriptor: int) -> None:

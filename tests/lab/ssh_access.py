@@ -1,6 +1,7 @@
 """How the control machine reaches the hosts: the lab's key, its known hosts, its ssh_config."""
 
 from collections.abc import Iterable
+from ipaddress import IPv4Address
 
 from tests.lab import files, folders, identity, namespace
 from tests.lab.folders import LabFolders
@@ -8,6 +9,7 @@ from tests.lab.inventory import LabHost
 from tests.lab.shell import run
 
 DEFAULT_LAB = "stellwerk"
+PROBE_SECONDS = 2.0
 
 
 def ensure_key(lab: LabFolders) -> str:
@@ -32,6 +34,17 @@ def write_files(name: str, lab: LabFolders, hosts: Iterable[LabHost]) -> None:
     files.write(lab.ssh_config, ssh_config(name, lab, hosts))
     if name == DEFAULT_LAB and not folders.DEFAULT_SSH_CONFIG.is_symlink():
         folders.DEFAULT_SSH_CONFIG.symlink_to(lab.ssh_config)
+
+
+def answers(name: str, address: IPv4Address) -> bool:
+    """Tell whether an SSH server answers at an address of the lab of that name."""
+    try:
+        with namespace.connect(name, address, 22, PROBE_SECONDS) as connection:
+            # Without our half of the greeting the host's journal would note an error.
+            connection.sendall(b"SSH-2.0-stellwerk-lab\r\n")
+            return connection.recv(4) == b"SSH-"
+    except OSError:
+        return False
 
 
 def ssh_config(name: str, lab: LabFolders, hosts: Iterable[LabHost]) -> str:
