@@ -22,6 +22,7 @@ POWER_OFF_SECONDS = 30.0
 # systemd's request to power off, see systemd(1) on SIGRTMIN+4.
 SIGNAL_POWER_OFF = signal.SIGRTMIN + 4
 LINES_SHOWN = 25
+BOOTED_STATES = frozenset({"running", "degraded", "maintenance"})
 # Soft and hard limit of PID 1 on a Debian host; else those of this machine's PID 1 would count.
 OPEN_FILES = "1024:524288"
 
@@ -89,9 +90,12 @@ class Machine:
         return self._inside("systemctl", "is-system-running").stdout.strip() or "starting"
 
     def power_off(self) -> None:
-        """Stop the machine cleanly, or hard when it takes too long; unmount its file system."""
+        """Stop the machine cleanly, or hard when it takes too long; unmount its file system.
+
+        One that has not booted yet would not hear the request, so it is stopped hard.
+        """
         leader = self.leader()
-        if leader is not None:
+        if leader is not None and self.state() in BOOTED_STATES:
             with contextlib.suppress(ProcessLookupError):  # it stopped by itself
                 os.kill(leader, SIGNAL_POWER_OFF)
             wait_until(lambda: not self.is_running(), POWER_OFF_SECONDS)
@@ -124,7 +128,7 @@ class Machine:
         state = self._inside(
             "timeout", f"{BOOT_SECONDS}", "systemctl", "is-system-running", "--wait"
         ).stdout.strip()
-        return state in {"running", "degraded", "maintenance"}
+        return state in BOOTED_STATES
 
     def _inside(self, *command: str) -> subprocess.CompletedProcess[str]:
         leader = self.leader()

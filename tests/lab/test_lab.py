@@ -191,7 +191,7 @@ def test_an_address_outside_is_unreachable_at_once_instead_of_silent(lab: Lab) -
 def test_the_package_proxy_fetches_from_mirrors_only(lab: Lab) -> None:
     script = (
         f"exec 3<>/dev/tcp/{namespace.GATEWAY.ip}/3142; "
-        rf"printf 'GET http://{OUTSIDE}/x.deb HTTP/1.1\r\nConnection: close\r\n\r\n' >&3; head -1 <&3"
+        rf"printf 'GET http://{OUTSIDE}/x.deb HTTP/1.1\r\n\r\n' >&3; head -1 <&3"
     )
     assert " 403 " in lab.run("first", ["bash", "-c", script]).stdout
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
-
 from stellwerk.sample.application import SampleApplication
 from stellwerk.sample.configuration import Load, ServiceConfiguration, Switches
 from stellwerk.sample.health import Phase
 from stellwerk.sample.query import PortfolioQuery
+
 from tests.unit.sample.fakes import FakeCache, FakeStore
 
+SWITCHES_OFF = Switches()
 SWITCHES_ON = Switches(set_by_request=True)
 
 
@@ -34,7 +35,7 @@ class Running:
 
 def run(
     scenario: Callable[[Running], Awaitable[None]],
-    switches: Switches = Switches(),
+    switches: Switches = SWITCHES_OFF,
 ) -> None:
     async def serve() -> None:
         configuration = ServiceConfiguration(

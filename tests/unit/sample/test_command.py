@@ -5,14 +5,13 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-
 from stellwerk.sample.command import sample
 
 
 def test_a_service_without_configuration_says_what_is_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
     monkeypatch.delenv("PORT", raising=False)
     result = CliRunner().invoke(sample, ["serve"])
     assert result.exit_code == 1

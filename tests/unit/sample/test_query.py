@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from stellwerk.sample.configuration import Load
 from stellwerk.sample.query import (
     COLLECTIONS,

@@ -1,4 +1,4 @@
-"""The life of an instance on real sockets and signals, as systemd sees it; no PostgreSQL, no Redis."""
+"""The life of an instance on real sockets and signals, as systemd sees it."""
 
 import asyncio
 import os
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import aiohttp
 import pytest
-
 from stellwerk.sample.configuration import ServiceConfiguration, Switches
 from stellwerk.sample.service import ListenError, serve
 
 LIMIT_SECONDS = 30
+SET_BY_REQUEST = Switches(set_by_request=True)
 
 
-def configuration(switches: Switches = Switches(set_by_request=True)) -> ServiceConfiguration:
+def configuration(switches: Switches = SET_BY_REQUEST) -> ServiceConfiguration:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -56,7 +56,7 @@ def live(
     folder: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Serve beside the scenario, which ends the instance by a signal; then it must end by itself."""
+    """Serve beside the scenario, whose signal must end the instance."""
     systemd = Systemd(folder)
     monkeypatch.setenv("NOTIFY_SOCKET", systemd.address)
 
@@ -110,27 +110,29 @@ def test_a_request_that_takes_too_long_is_cut_off(
     live(replace(configuration(), shutdown_timeout=0.3), scenario, tmp_path, monkeypatch)
 
 
-def test_health_is_503_until_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_start_asks_systemd_for_more_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def scenario(systemd: Systemd, client: aiohttp.ClientSession) -> None:
-        await systemd.until("EXTEND_TIMEOUT_USEC=15300000")
-        async with client.get("/health") as answer:
-            assert answer.status == 503
-            assert (await answer.json())["status"] == "starting"
         await systemd.until("READY=1")
+        assert systemd.heard[0] == "EXTEND_TIMEOUT_USEC=15050000"
         async with client.get("/health") as answer:
             assert answer.status == 200
         os.kill(os.getpid(), signal.SIGTERM)
 
-    live(configuration(Switches(start_delay=0.3)), scenario, tmp_path, monkeypatch)
+    live(configuration(Switches(start_delay=0.05)), scenario, tmp_path, monkeypatch)
 
 
-def test_sigterm_ends_an_instance_that_never_gets_ready(
+def test_an_instance_that_never_gets_ready_is_not_healthy_and_ends_at_sigterm(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", "2000000")
+
     async def scenario(systemd: Systemd, client: aiohttp.ClientSession) -> None:
-        del client
-        monkeypatch.setenv("WATCHDOG_USEC", "2000000")
         await systemd.until("WATCHDOG=1")
+        async with client.get("/health") as answer:
+            assert answer.status == 503
+            assert (await answer.json())["status"] == "starting"
         os.kill(os.getpid(), signal.SIGTERM)
         await systemd.until("STOPPING=1")
         assert "READY=1" not in systemd.heard

@@ -32,7 +32,7 @@ from stellwerk.sample.query import (
 
 _HEALTH_PATH = "/health"
 _LONGEST_CLIENT = 64
-_WAITED = "waited_seconds"
+_WAITED = web.RequestKey("waited_seconds", float)
 
 _logger = logging.getLogger(__name__)
 
@@ -171,6 +171,8 @@ class SampleApplication:
         del request
         response.headers["X-Instance"] = self._configuration.label
         if self.phase is Phase.DRAINING:
+            # aiohttp has settled this header before it asks us, so it is set by hand as well.
+            response.headers["Connection"] = "close"
             response.force_close()
 
 

@@ -157,6 +157,8 @@ async def _drain(application: SampleApplication, runner: web.AppRunner, timeout:
                 await asyncio.sleep(_LINGER_SECONDS)
             await runner.cleanup()
     except TimeoutError:
+        for connection in runner.server.connections if runner.server is not None else ():
+            connection.force_close()
         _logger.warning("Requests cut off after %g s: %d.", timeout, application.in_flight)
     else:
         _logger.info("Stopped; every request was answered.")
