@@ -1,17 +1,15 @@
 """Every host: packages of all its groups, users, limits, kernel, journal, clock, settings."""
 
 from deploys.components import base, credentials, packages
-from deploys.engine.operations import install_configs, install_packages, install_tools
+from deploys.engine.operations import install_configs, install_packages
 from deploys.engine.run import here
 
 host = here()
-lock_timeout = host.settings.base.apt_lock_timeout_seconds
 
-install_tools(lock_timeout_seconds=lock_timeout, name="Tools")
 install_packages(
     packages=packages.wanted(host.declared, host.facts),
     masked=packages.masked(host.declared),
-    lock_timeout_seconds=lock_timeout,
+    lock_timeout_seconds=host.settings.base.apt_lock_timeout_seconds,
     name="Packages",
 )
 install_configs(

@@ -2,7 +2,7 @@
 
 from deploys.components import instances, services
 from deploys.components.runtime import release
-from deploys.engine.operations import converge_instances, install_configs
+from deploys.engine.operations import install_configs, roll_instances, start_instances
 from deploys.engine.run import here, placed_instances
 
 host = here()
@@ -12,9 +12,8 @@ mine = {one.name for one in instances.on(declared, placed)}
 
 install_configs(configs=services.data(declared), name="Sample data")
 install_configs(configs=services.configs(cluster, declared), name="Services")
-converge_instances(
-    wanted=services.instances(cluster, declared, placed, release(host.settings, host.facts).name),
-    absent=lambda present: present.keys() - mine,
-    name="Instances",
-    _serial=True,
+wanted = services.instances(cluster, declared, placed, release(host.settings, host.facts).name)
+start_instances(
+    wanted=wanted, absent=lambda present: present.keys() - mine, name="Instances that do not run"
 )
+roll_instances(wanted=wanted, name="Instances of an old generation", _serial=True)

@@ -1,12 +1,12 @@
 """What every host has: users, folders, limits, kernel parameters, journal, clock, settings."""
 
 import yaml
-from stellwerk.settings import Settings
-from stellwerk.settings.cluster import Cluster, ClusterHost
-from stellwerk.settings.files import host_document
 
 from deploys.engine import tools
 from deploys.engine.resources import Activation, ConfigSet, Directory, File, lines
+from stellwerk.settings import Settings
+from stellwerk.settings.cluster import Cluster, ClusterHost
+from stellwerk.settings.files import host_document
 
 PACKAGES = ("ca-certificates", "dbus", "python3", "systemd-timesyncd", "tzdata")
 HEADER = "# Written by Stellwerk; change group_data/ and deploy again."

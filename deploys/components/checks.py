@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from stellwerk.settings.cluster import Cluster, ClusterHost
-
 from deploys.components import haproxy, nginx, postgresql, redis, sentinel, services
 from deploys.components.instances import Placed, on
 from deploys.engine.resources import Check, Facts
+from stellwerk.settings.cluster import Cluster, ClusterHost
 
 
 def wanted(

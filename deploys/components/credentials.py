@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from stellwerk.settings.cluster import ClusterHost
-
 from deploys.engine.resources import ConfigSet, Directory, File
+from stellwerk.settings.cluster import ClusterHost
 
 FOLDER = "/etc/stellwerk/credentials"
 

@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-from stellwerk.settings import Settings
-from stellwerk.settings.services import Service
-
 from deploys.components.instances import Placed, of
 from deploys.engine.render import render
 from deploys.engine.resources import Activation, Check, ConfigSet, File
+from stellwerk.settings import Settings
+from stellwerk.settings.services import Service
 
 PACKAGES = ("haproxy",)
 UNIT = "haproxy.service"

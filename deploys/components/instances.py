@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from deploys.engine.resources import Facts
 from stellwerk.settings.cluster import ClusterHost
 from stellwerk.settings.services import Service
-
-from deploys.engine.resources import Facts
 
 
 @dataclass(frozen=True, order=True)

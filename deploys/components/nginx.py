@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
-from stellwerk.settings import Settings
-
 from deploys.components.instances import Placed, of
 from deploys.engine.render import render
 from deploys.engine.resources import Activation, Check, ConfigSet, File
+from stellwerk.settings import Settings
 
 PACKAGES = ("nginx-light",)
 UNIT = "nginx.service"

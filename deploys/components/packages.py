@@ -1,9 +1,8 @@
 """The Debian packages a host needs, over all its groups, so that apt runs once."""
 
-from stellwerk.settings.cluster import ClusterHost
-
 from deploys.components import base, haproxy, nginx, postgresql, redis, sentinel
 from deploys.engine.resources import Facts
+from stellwerk.settings.cluster import ClusterHost
 
 
 def wanted(declared: ClusterHost, facts: Facts) -> tuple[str, ...]:

@@ -3,6 +3,9 @@
 import json
 from collections.abc import Iterable
 
+from deploys.engine import tools
+from deploys.engine.preflight import committed_memory
+from deploys.engine.resources import Activation, Check, ConfigSet, Facts, File
 from stellwerk.database.configuration import render
 from stellwerk.database.databases import Database, database_statements
 from stellwerk.database.figures import Disk, Workload
@@ -14,10 +17,6 @@ from stellwerk.database.statement import Statement
 from stellwerk.database.tuning import HostResources, Tuning, TuningInputs, tune
 from stellwerk.settings import Settings
 from stellwerk.settings.cluster import Cluster, ClusterHost
-
-from deploys.engine import tools
-from deploys.engine.preflight import committed_memory
-from deploys.engine.resources import Activation, Check, ConfigSet, Facts, File
 
 VERSIONS = {"12": 15, "13": 17}  # Debian's release and its PostgreSQL
 # A statement of the services that takes this long is stuck, and one that waits this long for a

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import SecretStr
-from stellwerk.settings import Settings
-from stellwerk.settings.cluster import Cluster, ClusterHost
 
 from deploys.components.master import Endpoint
 from deploys.engine import tools
@@ -21,6 +19,8 @@ from deploys.engine.resources import (
     Secret,
     lines,
 )
+from stellwerk.settings import Settings
+from stellwerk.settings.cluster import Cluster, ClusterHost
 
 PACKAGES = ("redis-server", "redis-tools")
 MASKED = ("redis-server.service",)  # instances are named by their port instead

@@ -1,9 +1,8 @@
 """The release of the runtime that suits a host."""
 
-from stellwerk.settings import Settings
-
 from deploys.engine.release import Release, release_for
 from deploys.engine.resources import Facts
+from stellwerk.settings import Settings
 
 
 def release(settings: Settings, facts: Facts) -> Release:

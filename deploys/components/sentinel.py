@@ -1,8 +1,5 @@
 """Sentinels: the file each starts with, and what is set while it runs (C3)."""
 
-from stellwerk.settings import Settings
-from stellwerk.settings.cluster import Cluster, ClusterHost
-
 from deploys.components.master import Endpoint
 from deploys.components.redis import all_servers
 from deploys.engine import tools
@@ -16,6 +13,8 @@ from deploys.engine.resources import (
     RedisCommands,
     Secret,
 )
+from stellwerk.settings import Settings
+from stellwerk.settings.cluster import Cluster, ClusterHost
 
 PACKAGES = ("redis-sentinel", "redis-tools")
 MASKED = ("redis-sentinel.service",)

@@ -3,10 +3,6 @@
 import re
 from collections.abc import Sequence
 
-from stellwerk.settings import Settings
-from stellwerk.settings.cluster import Cluster, ClusterHost
-from stellwerk.settings.services import Service
-
 from deploys.components import credentials
 from deploys.components.base import HEADER
 from deploys.components.instances import Placed, on
@@ -20,6 +16,9 @@ from deploys.engine.resources import (
     digest_of,
     lines,
 )
+from stellwerk.settings import Settings
+from stellwerk.settings.cluster import Cluster, ClusterHost
+from stellwerk.settings.services import Service
 
 SLICE = "stellwerk-services.slice"
 UNITS = "/etc/systemd/system"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 from pyinfra.api.exceptions import PyinfraError
+
 from stellwerk.settings.cluster import Cluster, SettingsError, load_cluster
 
 CONNECTOR_PREFIXES = ("ssh_", "_")

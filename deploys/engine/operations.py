@@ -11,9 +11,8 @@ from pyinfra import logger
 from pyinfra.api.command import FunctionCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host, state
-from stellwerk.database.statement import Statement, psql_script
 
-from deploys.engine import tools
+from deploys.engine import bootstrap, tools
 from deploys.engine.release import Release
 from deploys.engine.resources import (
     Check,
@@ -24,9 +23,9 @@ from deploys.engine.resources import (
     why_install,
 )
 from deploys.engine.run import ask, current_run, here, refresh
+from stellwerk.database.statement import Statement, psql_script
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
-PYTHON_PACKAGE = "python3"
 VERIFY_SECONDS = 60  # a replica's first sync and a balancer's health checks end well within this
 
 
@@ -48,40 +47,33 @@ def _fresh(*sections: str) -> Facts:
 
 
 @operation()
-def install_tools(lock_timeout_seconds: int) -> Commands:
-    """Put python3 and the tools of the other operations on the host."""
-    facts = here().facts
-    if facts["tools"]:
-        host.noop("the tools are there")
-        return
-    wait = f"-o DPkg::Lock::Timeout={lock_timeout_seconds}"
-    yield StringCommand(
-        f"[ -x /usr/bin/python3 ] || {{ apt-get -q {wait} update && DEBIAN_FRONTEND=noninteractive"
-        f" apt-get -q -y {wait} install --no-install-recommends {PYTHON_PACKAGE}; }}"
-        " >/var/log/stellwerk-packages.log 2>&1"
-        " || { tail -n 3 /var/log/stellwerk-packages.log >&2; exit 1; }"
-    )
-    yield StringCommand(tools.install_command(), _stdin=tools.archive())
-    _changed()
-    refresh()
-
-
-@operation()
 def install_packages(
     packages: Iterable[str], masked: Iterable[str], lock_timeout_seconds: int
 ) -> Commands:
-    """Install the missing packages in one go; `masked` units never run with Debian's defaults."""
-    wanted = set(packages)
-    missing = wanted - here().facts["packages"].keys()
+    """Put the missing packages and the tools of the other operations on the host.
+
+    A host without python3 gets it in the same go, by the shell. `masked` units never run with
+    Debian's own settings.
+    """
+    wanted = sorted(set(packages))
+    if here().facts["bare"]:
+        logger.info(f"{host.print_prefix}installing {len(wanted)} packages and what they need")
+        yield StringCommand(bootstrap.install_command(wanted, sorted(masked), lock_timeout_seconds))
+        _changed()
+    if not here().facts["tools"]:
+        yield StringCommand(tools.install_command(), _stdin=tools.archive())
+        _changed()
+        refresh()
+    missing = set(wanted) - here().facts["packages"].keys()
     if not missing:
-        host.noop("all packages are installed")
+        host.noop("tools and packages are there")
         return
     document = {
-        "packages": sorted(wanted),
+        "packages": wanted,
         "masked": sorted(masked),
         "lock_timeout_seconds": lock_timeout_seconds,
     }
-    yield _tool("packages", document, f"installing {len(missing)} packages")
+    yield _tool("packages", document, f"installing {', '.join(sorted(missing))}")
     _changed()
     refresh()
 
@@ -89,13 +81,14 @@ def install_packages(
 @operation()
 def install_configs(configs: Iterable[ConfigSet]) -> Commands:
     """Make each configuration the active one, in order; the first that fails ends it."""
-    for config in configs:
-        reason = why_install(config, here().facts)
-        if not reason:
-            host.noop(f"{config.name} is active")
-            continue
-        yield _tool("install", config.document(), f"{config.name}: {reason}")
-        _changed()
+    reasons = {config: why_install(config, here().facts) for config in configs}
+    wanted = [config for config, reason in reasons.items() if reason]
+    if not wanted:
+        host.noop("all configurations are active")
+        return
+    what = "; ".join(f"{config.name}: {reasons[config]}" for config in wanted)
+    yield _tool("install", {"configs": [config.document() for config in wanted]}, what)
+    _changed()
 
 
 @operation()
@@ -137,30 +130,44 @@ def install_release(release: Release, keep: int) -> Commands:
 
 
 @operation()
-def converge_instances(
+def start_instances(
     wanted: Iterable[Instance], absent: Callable[[Facts], Iterable[str]]
 ) -> Commands:
-    """Start, restart and stop service instances; nothing more after one failed anywhere (C6)."""
-    run = current_run()
-    if run.failed:
-        host.noop("an instance on another host failed, so this one is left as it is")
-        return
+    """Start the instances that do not run, all at once, and stop those that are not wanted."""
     facts = _fresh("instances")["instances"]
-    differing = [
-        one
-        for one in wanted
-        if facts.get(one.name, {}).get("generation") != one.generation
-        or facts[one.name].get("ActiveState") != "active"
-    ]
+    starting = [one for one in wanted if not _runs(one, facts)]
     gone = sorted(absent(facts))
-    if not differing and not gone:
+    if not starting and not gone:
         host.noop("all instances run")
         return
-    document = {"instances": [one.document() for one in differing], "absent": gone}
-    run.failed = True  # until the host says otherwise: pyinfra would go on to the next one
-    yield _tool("instances", document, f"instances: {len(differing)} to start, {len(gone)} to stop")
-    run.failed = False
+    document = {"instances": [one.document() for one in starting], "absent": gone}
+    yield _tool("start", document, f"{len(starting)} instances to start, {len(gone)} to stop")
     _changed()
+
+
+@operation()
+def roll_instances(wanted: Iterable[Instance]) -> Commands:
+    """Restart one after the other what runs an old generation; a failure ends it everywhere (C6).
+
+    To be run serially: pyinfra itself would go on with the next host after a failure.
+    """
+    run = current_run()
+    facts = _fresh("instances")["instances"]
+    outdated = [
+        one for one in wanted if facts.get(one.name, {}).get("generation") != one.generation
+    ]
+    if run.roll_failed or not outdated:
+        host.noop("left as they are" if run.roll_failed else "all instances run their generation")
+        return
+    run.roll_failed = True  # until the host says otherwise
+    document = {"instances": [one.document() for one in outdated]}
+    yield _tool("roll", document, f"rolling {', '.join(one.name for one in outdated)}")
+    run.roll_failed = False
+    _changed()
+
+
+def _runs(instance: Instance, facts: Facts) -> bool:
+    return bool(facts.get(instance.name, {}).get("ActiveState") == "active")
 
 
 @operation()

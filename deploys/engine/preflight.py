@@ -1,8 +1,7 @@
 """Is a host fit for what its settings ask of it? Answered before anything is changed. Pure."""
 
-from stellwerk.settings.cluster import Cluster, ClusterHost
-
 from deploys.engine.resources import Facts
+from stellwerk.settings.cluster import Cluster, ClusterHost
 
 PYTHONS = {"12": "3.11", "13": "3.13"}  # Debian's release and its python3
 MEGABYTE = 1024**2

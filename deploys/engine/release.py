@@ -5,11 +5,14 @@ unpacks it: no index, no compiler and no installer there, and the same bytes on 
 """
 
 import base64
+import compileall
 import hashlib
 import io
 import os
+import py_compile
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import tomllib
@@ -23,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 RUNTIME = ROOT / "runtime"
 LOCK_FILE = ROOT / "uv.lock"
 BUILD = ROOT / "build" / "releases"
-LAYOUT = "1"  # raised when the tree is laid out in another way
+LAYOUT = "2"  # raised when the tree is laid out in another way
 
 _building = RLock()
 
@@ -92,6 +95,7 @@ def _build(release: Release, path: Path) -> None:
         _uv("pip", "install", *target, "--require-hashes", "-r", str(requirements))
         _uv("pip", "install", *target, "--no-deps", str(wheel))
         _finish(release, tree, packages)
+        _compile(release, packages)
         partial = Path(folder) / "archive"
         partial.write_bytes(_pack(tree))
         partial.replace(path)
@@ -105,6 +109,20 @@ def _uv(*arguments: str) -> None:
     )
     if done.returncode:
         raise BuildError(f"the runtime cannot be built: {done.stderr.strip()}")
+
+
+def _compile(release: Release, packages: Path) -> None:
+    """Compile here what this Python can compile for the host; the host then has nothing to do."""
+    if release.python != f"{sys.version_info.major}.{sys.version_info.minor}":
+        return
+    target = f"{release.prefix}/releases/{release.name}/lib/python{release.python}/site-packages"
+    compileall.compile_dir(
+        packages,
+        ddir=target,
+        quiet=2,
+        workers=0,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    )
 
 
 def _finish(release: Release, tree: Path, packages: Path) -> None:
@@ -126,7 +144,7 @@ def _pack(tree: Path) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=6) as tar:
         for path in sorted(tree.rglob("*")):
-            if "__pycache__" in path.parts or not path.is_file():
+            if not path.is_file():
                 continue
             entry = tar.gettarinfo(str(path), str(path.relative_to(tree)))
             entry.uid = entry.gid = 0

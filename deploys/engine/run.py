@@ -16,9 +16,6 @@ from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.command import StringCommand
 from pyinfra.api.host import Host
 from pyinfra.context import host, state
-from stellwerk.database.state import state_script
-from stellwerk.settings import Settings
-from stellwerk.settings.cluster import Cluster, ClusterHost
 
 from deploys.components.instances import Placed, place
 from deploys.components.master import Endpoint, UnknownMasterError, find_master
@@ -26,6 +23,9 @@ from deploys.engine import tools
 from deploys.engine.invocation import Refused, cluster
 from deploys.engine.preflight import problems_of
 from deploys.engine.resources import Facts
+from stellwerk.database.state import state_script
+from stellwerk.settings import Settings
+from stellwerk.settings.cluster import Cluster, ClusterHost
 
 SECTIONS = (
     "system",
@@ -51,7 +51,7 @@ class Run:
     master: Endpoint | None = None
     placed: tuple[Placed, ...] | None = None
     changed: set[str] = field(default_factory=set)
-    failed: bool = False
+    roll_failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -227,13 +227,14 @@ def _gather(pyinfra_host: Host, settings: Settings, sections: Iterable[str]) -> 
     answer = _ask(pyinfra_host, tools.facts_command(), request)
     words = answer.split()
     if answer.startswith("{"):
-        return {**_empty(sections), **json.loads(answer), "tools": True}
+        return {**_empty(sections), **json.loads(answer), "tools": True, "bare": False}
     if words[:1] == ["no-tools"]:
         borrowed = f"{tools.archive()}\n{request}"
         answer = _ask(pyinfra_host, tools.borrowed_facts_command(), borrowed)
-        return {**_empty(sections), **json.loads(answer), "tools": False}
+        return {**_empty(sections), **json.loads(answer), "tools": False, "bare": False}
     if words[:1] == ["bare"]:
-        return {**_empty(sections), "system": _bare_system(words[1:]), "tools": False}
+        system = _bare_system(words[1:])
+        return {**_empty(sections), "system": system, "tools": False, "bare": True}
     raise Refused(
         f"{pyinfra_host.name}: the SSH user is not root and uses no sudo;"
         ' add "_sudo": True to the host in the inventory, or run pyinfra with --sudo'

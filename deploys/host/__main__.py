@@ -20,11 +20,12 @@ from .resp import RedisError
 
 CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "packages": packages.install,
-    "install": transaction.install,
+    "install": transaction.install_all,
     "redis": redis.converge,
     "postgresql": postgresql.execute,
     "release": release.install,
-    "instances": instances.converge,
+    "start": instances.start,
+    "roll": instances.roll,
 }
 
 ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {

@@ -19,8 +19,8 @@ def state() -> dict[str, dict[str, str]]:
     }
 
 
-def converge(document: dict[str, Any]) -> None:
-    """Bring the instances to the desired ones, one at a time; the first unhealthy one ends it.
+def start(document: dict[str, Any]) -> None:
+    """Stop the absent instances and start the given ones side by side: nothing depends on them yet.
 
     Raises:
         Failure: an instance did not start or is not healthy, with its last journal lines.
@@ -28,8 +28,39 @@ def converge(document: dict[str, Any]) -> None:
     make_private(INSTANCES)
     for name in document["absent"]:
         _remove(name)
+    names = [instance["name"] for instance in document["instances"]]
+    for name in names:
+        # Recorded before the start, so that an instance of an interrupted run is known as ours.
+        (INSTANCES / name).write_text("starting\n")
+        units.enable(f"{name}.service")
+    if names:
+        run(
+            ["systemctl", "restart", *(f"{name}.service" for name in names)],
+            timeout=units.START_TIMEOUT_SECONDS,
+        )
     for instance in document["instances"]:
-        _start(instance)
+        _confirm(instance)
+
+
+def roll(document: dict[str, Any]) -> None:
+    """Restart the given instances one at a time; the first unhealthy one ends it.
+
+    Raises:
+        Failure: an instance did not start or is not healthy, with its last journal lines.
+    """
+    for instance in document["instances"]:
+        units.activate(f"{instance['name']}.service", "restart")
+        _confirm(instance)
+
+
+def _confirm(instance: dict[str, Any]) -> None:
+    """Record the generation of an instance that is healthy."""
+    unit = f"{instance['name']}.service"
+    for check in ({"kind": "unit", "unit": unit}, instance["health"]):
+        failure = checks.first_failure([check], instance["health_seconds"])
+        if failure:
+            raise Failure(f"{unit} is not healthy: {failure[1]}", units.journal(unit))
+    (INSTANCES / instance["name"]).write_text(f"{instance['generation']}\n")
 
 
 def _remove(name: str) -> None:
@@ -37,21 +68,3 @@ def _remove(name: str) -> None:
     run(["systemctl", "disable", "--quiet", unit])
     run_or_fail(["systemctl", "stop", unit], timeout=units.START_TIMEOUT_SECONDS)
     (INSTANCES / name).unlink(missing_ok=True)
-
-
-def _start(instance: dict[str, Any]) -> None:
-    name, generation = instance["name"], instance["generation"]
-    unit = f"{name}.service"
-    record = INSTANCES / name
-    present = record.read_text().strip() if record.exists() else ""
-    active = units.is_active(unit)
-    if active and present == generation:
-        return
-    # Recorded before the start, so that an instance of an interrupted run is known as ours.
-    record.write_text("starting\n")
-    units.enable(unit)
-    units.activate(unit, "restart" if active else "start")
-    failure = checks.first_failure([instance["health"]], instance["health_seconds"])
-    if failure:
-        raise Failure(f"{unit} started but is not healthy: {failure[1]}", units.journal(unit))
-    record.write_text(f"{generation}\n")

@@ -31,7 +31,7 @@ def install(document: dict[str, Any]) -> None:
     wait = document["lock_timeout_seconds"]
     if _interrupted():
         _apt(["dpkg", "--configure", "-a", "--force-confold"], wait)
-    options = ["-q", "-y", "-o", f"DPkg::Lock::Timeout={wait}", "-o", "Dpkg::Use-Pty=0"]
+    options = ["-q", "-y", "-o", f"DPkg::Lock::Timeout={wait}", "-o", "Acquire::Languages=none"]
     _apt(["apt-get", *options, "update"], wait)
     options += ["-o", "Dpkg::Options::=--force-confold", "--no-install-recommends"]
     _apt(["apt-get", *options, "install", *missing], wait)

@@ -49,7 +49,8 @@ def _unpack(document: dict[str, Any], target: Path) -> None:
             tar.extractall(partial)  # noqa: S202
         python = partial / "bin" / "python3"
         python.symlink_to("/usr/bin/python3")
-        # Compiled once here: /opt is read-only to the daemons, and each start would compile again.
+        # What did not come compiled is compiled now: /opt is read-only to the daemons, so each of
+        # their starts would compile it again.
         run([str(python), "-m", "compileall", "-q", "-j0", str(partial / "lib")], timeout=300)
         # By its Python: the command's first line names the place it is about to be moved to.
         tried = run([str(python), "-I", str(partial / "bin" / "stellwerk"), "--version"])

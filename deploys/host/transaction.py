@@ -39,6 +39,12 @@ class Replaced:
         return self.content is not None or self.link is not None
 
 
+def install_all(document: dict[str, Any]) -> None:
+    """Install the configurations in order; the first that fails ends it."""
+    for config in document["configs"]:
+        install(config)
+
+
 def install(document: dict[str, Any]) -> None:
     """Make the configuration described by `document` the active one.
 

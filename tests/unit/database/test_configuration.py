@@ -1,11 +1,11 @@
 """The drop-in file explains itself and can hold any text, and nothing but parameters."""
 
 import pytest
+
 from stellwerk.database.configuration import quote_value, render
 from stellwerk.database.quantities import GIBIBYTE
 from stellwerk.database.setting import ParameterValue, SettingError
 from stellwerk.database.tuning import HostResources, TuningInputs, tune
-
 from tests.unit.database.postgres_server import Binaries, scratch_folder
 
 TUNING = tune(HostResources(GIBIBYTE, 1), TuningInputs())

@@ -1,6 +1,7 @@
 """Whether a value is in force is judged by its meaning, and what hinders it is named."""
 
 import pytest
+
 from stellwerk.database.convergence import Obstacle, differences, pending_restart, same_value
 from stellwerk.database.databases import DatabaseContents
 from stellwerk.database.state import FileSetting, ServerSetting, ServerState

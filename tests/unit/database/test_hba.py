@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stellwerk.database.hba import HbaError, render_hba
 
 

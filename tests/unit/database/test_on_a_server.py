@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from stellwerk.database.configuration import render
 from stellwerk.database.convergence import Obstacle, differences, pending_restart
 from stellwerk.database.databases import Database, database_statements
@@ -18,7 +19,6 @@ from stellwerk.database.state import (
 )
 from stellwerk.database.statement import Statement, psql_script
 from stellwerk.database.tuning import HostResources, TuningInputs, tune
-
 from tests.unit.database.postgres_server import HBA, Server
 
 ODD_NAME = "odd \"name\" 'with' \\ and ü"

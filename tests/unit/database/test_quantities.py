@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stellwerk.database.quantities import QuantityError, in_base_unit, parse_bytes, render_bytes
 
 

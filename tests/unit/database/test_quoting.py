@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from psycopg import sql
+
 from stellwerk.database.quoting import QuotingError, quote_identifier, quote_literal
 
 texts = st.text(st.characters(exclude_characters="\x00", exclude_categories=["Cs"]))

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+
 from stellwerk.database.roles import Attribute, Role, RoleError, RoleState, role_statements
 from stellwerk.database.scram import make_verifier, verifier_matches
 from stellwerk.database.setting import SettingError

@@ -6,6 +6,7 @@ import hmac
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stellwerk.database.scram import PasswordError, make_verifier, verifier_matches
 
 SALT = bytes(range(16))

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stellwerk.database.figures import Disk, Workload
 from stellwerk.database.quantities import GIBIBYTE, MEBIBYTE, parse_bytes
 from stellwerk.database.setting import Source

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from stellwerk.database.figures import Disk, Workload
 from stellwerk.database.quantities import MEBIBYTE, parse_bytes
 from stellwerk.database.tuning import HostResources, TuningInputs, tune

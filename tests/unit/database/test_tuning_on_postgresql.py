@@ -3,11 +3,11 @@
 from itertools import product
 
 import pytest
+
 from stellwerk.database.configuration import render
 from stellwerk.database.figures import Disk, Workload
 from stellwerk.database.quantities import MEBIBYTE
 from stellwerk.database.tuning import HostResources, TuningInputs, tune
-
 from tests.unit.database.postgres_server import Binaries, scratch_folder
 
 MEBIBYTES = [512 * 2**power for power in range(12)]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+
 from stellwerk.sample.application import SampleApplication
 from stellwerk.sample.configuration import Load, ServiceConfiguration, Switches
 from stellwerk.sample.health import Phase
 from stellwerk.sample.query import PortfolioQuery
-
 from tests.unit.sample.fakes import FakeCache, FakeStore
 
 SWITCHES_OFF = Switches()

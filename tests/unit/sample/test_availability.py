@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+
 from stellwerk.sample.availability import Availability, Reach, watch
 from stellwerk.sample.bounded import Bounded
 

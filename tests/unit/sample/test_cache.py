@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+
 from stellwerk.sample.availability import Reach
 from stellwerk.sample.cache import RedisCache
 from stellwerk.sample.configuration import CacheAddress, Endpoint, Password

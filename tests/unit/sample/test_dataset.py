@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from stellwerk.sample.dataset import Amounts, Dataset, generate
 
 SMALL = Amounts(users=3, assets=20, portfolios=10, trades_per_portfolio=100)

@@ -1,6 +1,7 @@
 """When an instance says that it can serve."""
 
 import pytest
+
 from stellwerk.sample.availability import Reach
 from stellwerk.sample.health import Health, Phase
 

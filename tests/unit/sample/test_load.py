@@ -5,6 +5,7 @@ import time
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stellwerk.sample.load import Calculator, ErrorShare
 
 

@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stellwerk.sample.configuration import Load
 from stellwerk.sample.query import (
     COLLECTIONS,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+
 from stellwerk.sample.configuration import ServiceConfiguration, Switches
 from stellwerk.sample.service import ListenError, serve
 

@@ -4,6 +4,7 @@ import asyncio
 import socket
 
 import pytest
+
 from stellwerk.sample.availability import Reach, UnavailableError
 from stellwerk.sample.configuration import DatabaseAddress, Endpoint, Password
 from stellwerk.sample.query import AssetQuery

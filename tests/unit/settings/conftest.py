@@ -6,6 +6,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+
 from stellwerk.settings.cluster import Cluster, SettingsError, load_cluster
 
 SERVICE = '{"port_base": 8100, "max_instances": 4, "memory": "64MB"}'

@@ -1,6 +1,7 @@
 """Hosts, groups and addresses of a cluster, and what must fit between hosts and sections."""
 
 import pytest
+
 from stellwerk.settings.cluster import SettingsError
 
 from .conftest import SERVICE, Site

@@ -2,6 +2,7 @@
 
 import yaml
 from click.testing import CliRunner, Result
+
 from stellwerk.cli import main
 
 from .conftest import Site

@@ -7,6 +7,7 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from stellwerk.settings import Settings, SettingsError
 from stellwerk.settings.files import (
     host_document,

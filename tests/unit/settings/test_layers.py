@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from stellwerk.settings import layers, overrides, schema
 from stellwerk.settings.layers import Layer
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from stellwerk.settings import Settings, schema
 from stellwerk.settings.cluster import Cluster, load_cluster
 from stellwerk.settings.schema import REQUIRED, KeyPath, Kind, Node

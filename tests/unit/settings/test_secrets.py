@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import yaml
 from click.testing import CliRunner
+
 from stellwerk.cli import main
 from stellwerk.settings import schema, secret_store
 from stellwerk.settings.files import host_document

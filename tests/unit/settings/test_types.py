@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
+
 from stellwerk.settings.types import MASK, NOT_GIVEN, Bytes, Secret, TimeZone
 
 
