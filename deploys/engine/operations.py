@@ -81,13 +81,13 @@ def install_packages(
 @operation()
 def install_configs(configs: Iterable[ConfigSet]) -> Commands:
     """Make each configuration the active one, in order; the first that fails ends it."""
-    reasons = {config: why_install(config, here().facts) for config in configs}
-    wanted = [config for config, reason in reasons.items() if reason]
+    reasons = [(config, why_install(config, here().facts)) for config in configs]
+    wanted = [(config, reason) for config, reason in reasons if reason]
     if not wanted:
         host.noop("all configurations are active")
         return
-    what = "; ".join(f"{config.name}: {reasons[config]}" for config in wanted)
-    yield _tool("install", {"configs": [config.document() for config in wanted]}, what)
+    what = "; ".join(f"{config.name}: {reason}" for config, reason in wanted)
+    yield _tool("install", {"configs": [config.document() for config, _ in wanted]}, what)
     _changed()
 
 
