@@ -1,7 +1,7 @@
 """Which Redis is the master: as the Sentinels say, never assumed of a cluster that lives. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from deploys.engine.resources import Facts
@@ -21,13 +21,16 @@ class UnknownMasterError(Exception):
 
 
 def find_master(
-    name: str, bootstrap: Endpoint, sentinels: int, facts: Mapping[str, Facts]
+    name: str, bootstrap: Endpoint, sentinels: Collection[str], facts: Mapping[str, Facts]
 ) -> Endpoint:
-    """The master that a majority of the declared Sentinels agrees on.
+    """The master that a majority of the declared Sentinels agrees on, or all that exist.
+
+    `sentinels` names the hosts that should have one. The second case is that of an interrupted
+    first run and of Sentinels added to a cluster: the others are known not to be set up yet.
 
     `bootstrap`, the inventory's first cache host, is taken only where no Sentinel was ever set up
     and no Redis has data or replicas. A first run that ended before the Sentinels were set up is
-    told by its one Redis that the others follow.
+    told by its one Redis that the others follow, or that has data.
 
     Raises:
         UnknownMasterError: the Sentinels disagree or do not answer.
@@ -36,52 +39,56 @@ def find_master(
     known = Counter(vote for vote in votes.values() if isinstance(vote, Endpoint))
     if known:
         choice, count = known.most_common(1)[0]
-        if count > sentinels // 2:
+        voiceless = [host for host in sentinels if host not in facts]
+        if count > len(sentinels) // 2 or count == len(votes) + len(voiceless):
             return choice
     if votes:
         said = ", ".join(f"{host} says {vote}" for host, vote in sorted(votes.items()))
         raise UnknownMasterError(
-            f"the master of {name} is not known: {said}; a majority of the {sentinels} Sentinels"
-            " must agree; look at their logs in /var/log/redis and run again"
+            f"the master of {name} is not known: {said}; a majority of the {len(sentinels)}"
+            " Sentinels must agree; look at their logs in /var/log/redis and run again"
         )
     return _without_sentinels(name, bootstrap, facts)
 
 
 def _votes(name: str, facts: Mapping[str, Facts]) -> dict[str, "Endpoint | str"]:
+    """What each Sentinel says, by host; one that an interrupted run never started has no vote."""
     votes: dict[str, Endpoint | str] = {}
     for host, known in facts.items():
         for sentinel in known.get("sentinel", {}).values():
             master = sentinel.get("masters", {}).get(name)
             if master:
                 votes[host] = Endpoint(master["ip"], int(master["port"]))
-            else:
-                votes[host] = sentinel.get("error", f"it does not watch {name}")
+            elif "error" not in sentinel:
+                votes[host] = f"it does not watch {name}"
+            elif "sentinel" in known.get("stamps", {}):
+                votes[host] = sentinel["error"]
     return votes
 
 
 def _without_sentinels(name: str, bootstrap: Endpoint, facts: Mapping[str, Facts]) -> Endpoint:
-    followed = set(_followed(facts))
-    if len(followed) == 1:
-        return followed.pop()
     silent = [
         f"{host} ({instance['error']})"
         for host, known in facts.items()
-        for instance in known.get("redis", {}).values()
-        if "error" in instance
+        for port, instance in known.get("redis", {}).items()
+        if "error" in instance and f"redis-{port}" in known.get("stamps", {})
     ]
-    with_data = [
-        host
-        for host, known in facts.items()
-        for instance in known.get("redis", {}).values()
-        if instance.get("keys") and instance["replication"]["role"] == "master"
-    ]
-    if len(followed) > 1 or silent or len(with_data) > 1:
-        seen = [*map(str, followed), *silent, *with_data]
+    masters = {*_followed(facts), *_with_data(facts)}
+    if len(masters) > 1 or silent:
+        seen = [*sorted(map(str, masters)), *silent]
         raise UnknownMasterError(
             f"the master of {name} is not known: no Sentinel is set up, and these were seen:"
             f" {', '.join(seen)}; stop all but the one whose data is to be kept and run again"
         )
-    return bootstrap
+    return masters.pop() if masters else bootstrap
+
+
+def _with_data(facts: Mapping[str, Facts]) -> Iterable[Endpoint]:
+    """Masters that hold keys, by the address they announce."""
+    for known in facts.values():
+        for port, instance in known.get("redis", {}).items():
+            if instance.get("keys") and instance["replication"]["role"] == "master":
+                yield Endpoint(instance["config"]["replica-announce-ip"], int(port))
 
 
 def _followed(facts: Mapping[str, Facts]) -> Iterable[Endpoint]:

@@ -146,7 +146,7 @@ def redis_master() -> Endpoint:
             run.master = find_master(
                 settings.sentinel.master_name,
                 Endpoint(caches[0].address, settings.redis.port),
-                len(sentinels),
+                [one.name for one in sentinels],
                 facts_of({one.name: one for one in (*caches, *sentinels)}.values()),
             )
         except UnknownMasterError as error:

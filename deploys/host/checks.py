@@ -4,6 +4,7 @@ A check is a JSON object with its `kind` and arguments. Each is tried until it h
 up, so a daemon may take its time to start.
 """
 
+import http.client
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +16,8 @@ from .command import run
 
 Check = dict[str, Any]
 PAUSE_SECONDS = 0.1
+# Hosts of the cluster are asked directly, also where the environment names a proxy.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def first_failure(checks: list[Check], within_seconds: float) -> tuple[Check, str] | None:
@@ -63,11 +66,11 @@ def _unit(check: Check) -> str:
 def _http(check: Check) -> str:
     request = urllib.request.Request(check["url"], headers={"User-Agent": "stellwerk-deploy"})
     try:
-        with urllib.request.urlopen(request, timeout=5) as answer:
+        with _DIRECT.open(request, timeout=5) as answer:
             status = answer.status
     except urllib.error.HTTPError as error:
         status = error.code
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         return f"{check['url']} does not answer: {getattr(error, 'reason', error)}"
     expected = check.get("status", 200)
     return "" if status == expected else f"{check['url']} answers {status}, not {expected}"

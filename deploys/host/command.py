@@ -1,5 +1,6 @@
 """Run a command on this host and keep what it said."""
 
+import errno
 import subprocess
 from collections.abc import Mapping, Sequence
 
@@ -10,6 +11,14 @@ class Failure(Exception):
     def __init__(self, message: str, detail: str = "") -> None:
         super().__init__(message)
         self.detail = detail
+
+
+def sentence_of(error: OSError) -> str:
+    """What the operating system refused, for the operator."""
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno == errno.ENOSPC:
+        return f"the disk is full{where}: free some space and run again"
+    return f"{error.strerror or error}{where}"
 
 
 def run(

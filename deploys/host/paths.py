@@ -8,6 +8,7 @@ STAGING = STATE / "staging"  # candidate trees, root only
 BACKUPS = STATE / "backups"  # the files a configuration replaced, outside any include glob
 INSTANCES = STATE / "instances"  # the generation each service instance runs
 CREDENTIALS = Path("/etc/stellwerk/credentials")
+COMMAND = Path("/usr/local/bin/stellwerk")  # names the command of the release in use
 LOCK = Path("/run/stellwerk-host.lock")
 
 

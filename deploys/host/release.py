@@ -5,10 +5,12 @@ import io
 import os
 import shutil
 import tarfile
+import zlib
 from pathlib import Path
 from typing import Any
 
-from .command import Failure, run
+from .command import Failure, run, sentence_of
+from .paths import COMMAND
 
 
 def state(prefix: Path) -> dict[str, Any]:
@@ -39,8 +41,9 @@ def install(document: dict[str, Any]) -> None:
 
 
 def _unpack(document: dict[str, Any], target: Path) -> None:
+    for left_behind in target.parent.glob(".*.partial"):
+        shutil.rmtree(left_behind, ignore_errors=True)
     partial = target.parent / f".{target.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(mode=0o755)
     try:
         archive = io.BytesIO(base64.b64decode(document["archive"]))
@@ -61,7 +64,9 @@ def _unpack(document: dict[str, Any], target: Path) -> None:
             )
         partial.rename(target)
     except OSError as error:
-        raise Failure(f"release {target.name} cannot be unpacked: {error}") from error
+        raise Failure(f"release {target.name} cannot be unpacked: {sentence_of(error)}") from error
+    except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+        raise Failure(f"release {target.name} arrived incomplete; run again") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -71,11 +76,10 @@ def _switch(prefix: Path, target: Path) -> None:
     temporary.unlink(missing_ok=True)
     temporary.symlink_to(Path("releases") / target.name)
     temporary.replace(prefix / "current")
-    command = Path("/usr/local/bin/stellwerk")
     wanted = prefix / "current" / "bin" / "stellwerk"
-    if not (command.is_symlink() and command.readlink() == wanted):
-        command.unlink(missing_ok=True)
-        command.symlink_to(wanted)
+    if not (COMMAND.is_symlink() and COMMAND.readlink() == wanted):
+        COMMAND.unlink(missing_ok=True)
+        COMMAND.symlink_to(wanted)
 
 
 def _prune(prefix: Path, keep: int, current: str) -> None:

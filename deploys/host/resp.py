@@ -54,6 +54,8 @@ class Connection:
             return self._answer()
         except OSError as error:
             raise RedisError(f"no answer to {words[0]}: {error}") from error
+        except ValueError as error:
+            raise RedisError(f"an answer to {words[0]} that is not Redis': {error}") from error
 
     def pairs(self, *words: str | int) -> dict[str, str]:
         """An answer that lists names and values in turn."""
@@ -62,7 +64,7 @@ class Connection:
 
     def _answer(self) -> Any:
         line = self._file.readline()
-        if not line:
+        if not line.endswith(b"\r\n"):
             raise RedisError("the connection was closed")
         kind, rest = line[:1], line[1:-2].decode(errors="replace")
         if kind == b"+":
@@ -72,8 +74,16 @@ class Connection:
         if kind == b":":
             return int(rest)
         if kind == b"$":
-            size = int(rest)
-            return None if size < 0 else self._file.read(size + 2)[:-2].decode(errors="replace")
+            return self._bulk(int(rest))
         if kind == b"*":
-            return [self._answer() for _ in range(int(rest))]
+            count = int(rest)
+            return None if count < 0 else [self._answer() for _ in range(count)]
         raise RedisError(f"an answer that is not Redis': {line[:40]!r}")
+
+    def _bulk(self, size: int) -> str | None:
+        if size < 0:
+            return None
+        content = self._file.read(size + 2)
+        if len(content) < size + 2:
+            raise RedisError("the connection was closed")
+        return content[:-2].decode(errors="replace")

@@ -1,9 +1,11 @@
 """Put a configuration live safely, or leave everything as it was (contract C2).
 
-Stage -> check the whole candidate tree with the daemon's own checker -> keep the old files ->
-rename -> activate -> health check -> stamp; on any failure the old files are restored and
-activated again. The stamp is written last, so an activation that was lost with an interrupted run
-is made up by the next one.
+Check the whole candidate tree with the daemon's own checker -> keep the old files -> stage the new
+ones beside them -> rename -> activate -> health check -> stamp; on any failure the old files are
+restored and activated again. The stamp is voided first and written last, so an activation that was
+lost with an interrupted run is made up by the next one.
+
+The host's lock is held meanwhile: what another run left behind is nobody's and may be removed.
 """
 
 import base64
@@ -13,15 +15,19 @@ import os
 import pwd
 import shutil
 import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from . import checks, units
-from .command import Failure, run
+from .command import Failure, run, sentence_of
 from .paths import BACKUPS, STAGING, STAMPS, make_private
 
 BACKUPS_KEPT = 3
+# With a dot before the name and no usual suffix behind it, so that no include glob picks it up.
+STAGED_SUFFIX = ".stellwerk-new"
 
 
 @dataclass(frozen=True)
@@ -52,45 +58,53 @@ def install(document: dict[str, Any]) -> None:
         Failure: it was refused by its check, or unhealthy when active; the old one serves on.
     """
     name = document["name"]
+    # First, as a candidate may name a folder that its daemon wants to see.
     for folder in document["directories"]:
         _make_directory(folder)
     _check_candidate(document)
-    wanted = [file for file in document["files"] if not _already_seeded(document, file)]
+    wanted = [file for file in document["files"] if not _is_the_daemons(document, file)]
     before = [_as_it_was(Path(file["path"])) for file in wanted]
     before += [_as_it_was(Path(path)) for path in document["absent"]]
+    stamp = _as_it_was(_stamp_path(document))
     _keep(name, before)
-    try:
-        for file in wanted:
-            _write(file)
-        for path in document["absent"]:
-            Path(path).unlink(missing_ok=True)
-        _activate(document["activate"])
-        failure = checks.first_failure(document["health"], document["health_seconds"])
-        if failure:
-            check, problem = failure
-            unit = check.get("unit") or document["activate"].get("unit") or ""
-            raise Failure(problem, units.journal(unit) if unit else "")
-    except (Failure, OSError) as error:
-        restored = _restore(before, document["activate"])
-        reason = error if isinstance(error, Failure) else Failure(f"{name}: {error}")
-        raise Failure(f"{name}: {reason}; {restored}", reason.detail) from error
+    with _staged(wanted) as staged:
+        _void_stamp(document)
+        try:
+            for temporary, path in staged:
+                temporary.replace(path)
+            for path in document["absent"]:
+                Path(path).unlink(missing_ok=True)
+            _activate(document["activate"])
+            _expect_health(document)
+        except (Failure, OSError) as error:
+            reason = error if isinstance(error, Failure) else Failure(sentence_of(error))
+            restored = _restore(name, before, stamp, document["activate"])
+            raise Failure(f"{name}: {reason}; {restored}", reason.detail) from error
     _stamp(document)
 
 
-def remove_stamp(name: str) -> None:
-    (STAMPS / f"{name}.json").unlink(missing_ok=True)
+def _expect_health(document: dict[str, Any]) -> None:
+    failure = checks.first_failure(document["health"], document["health_seconds"])
+    if failure:
+        check, problem = failure
+        unit = check.get("unit") or document["activate"].get("unit") or ""
+        raise Failure(problem, units.journal(unit) if unit else "")
 
 
-def _already_seeded(document: dict[str, Any], file: dict[str, Any]) -> bool:
-    return bool(file.get("seed")) and Path(file["path"]).exists() and _stamp_path(document).exists()
+def _is_the_daemons(document: dict[str, Any], file: dict[str, Any]) -> bool:
+    """Whether a seed was taken over by its daemon, which has rewritten it since or soon will."""
+    if not file.get("seed") or not Path(file["path"]).exists():
+        return False
+    unit = document["activate"].get("unit")
+    return _stamp_path(document).exists() or bool(unit and units.is_active(unit))
 
 
 def _check_candidate(document: dict[str, Any]) -> None:
     if not document["check"]:
         return
-    root = make_private(STAGING) / f"{document['name']}.{os.getpid()}"
-    shutil.rmtree(root, ignore_errors=True)
-    make_private(root)
+    # Candidates hold secrets: none outlives the next run, whatever became of the one it is from.
+    shutil.rmtree(STAGING, ignore_errors=True)
+    root = make_private(make_private(STAGING) / document["name"])
     try:
         tree = document.get("tree")
         if tree and Path(tree).is_dir():
@@ -98,7 +112,8 @@ def _check_candidate(document: dict[str, Any]) -> None:
         for path in document["absent"]:
             Path(f"{root}{path}").unlink(missing_ok=True)
         for file in document["files"]:
-            _write({**file, "path": f"{root}{file['path']}"})
+            path = Path(f"{root}{file['path']}")
+            _stage(path, file).replace(path)
         for command in document["check"]:
             result = run([word.replace("{root}", str(root)) for word in command])
             if result.returncode:
@@ -152,28 +167,49 @@ def _keep(name: str, before: list[Replaced]) -> None:
         shutil.rmtree(outdated, ignore_errors=True)
 
 
-def _write(file: dict[str, Any]) -> None:
-    """Replace one file at once: a reader sees the old or the new one, never a part."""
-    path = Path(file["path"])
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Hidden and without the usual suffix, so that no include glob picks it up.
-    temporary = path.parent / f".{path.name}.stellwerk-{os.getpid()}"
-    temporary.unlink(missing_ok=True)
+@contextmanager
+def _staged(files: Iterable[dict[str, Any]]) -> Iterator[list[tuple[Path, Path]]]:
+    """The new files, complete and beside their places, so that only renames are left to do.
+
+    All that needs disk space is done here, before anything is changed.
+    """
+    pairs: list[tuple[Path, Path]] = []
     try:
-        if "link" in file:
-            temporary.symlink_to(file["link"])
-        else:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(base64.b64decode(file["content"]))
-                os.fchown(descriptor, *_ids(file))
-                os.fchmod(descriptor, file["mode"])
-                stream.flush()
-                os.fsync(descriptor)
-        temporary.replace(path)
+        for file in files:
+            path = Path(file["path"])
+            pairs.append((_stage(path, file), path))
+        yield pairs
+    finally:
+        for temporary, _ in pairs:
+            temporary.unlink(missing_ok=True)
+
+
+def _stage(path: Path, file: dict[str, Any]) -> Path:
+    return _fill(path, base64.b64decode(file["content"]), _ids(file), file["mode"])
+
+
+def _fill(path: Path, content: bytes, owner: tuple[int, int], mode: int) -> Path:
+    """Write beside `path`: a reader then sees the old or the new file, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _temporary(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fchown(descriptor, *owner)
+            os.fchmod(descriptor, mode)
+            os.fsync(descriptor)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    return temporary
+
+
+def _temporary(path: Path) -> Path:
+    temporary = path.parent / f".{path.name}{STAGED_SUFFIX}"
+    temporary.unlink(missing_ok=True)
+    return temporary
 
 
 def _activate(activation: dict[str, Any]) -> None:
@@ -191,27 +227,47 @@ def _activate(activation: dict[str, Any]) -> None:
         units.activate(unit, activation["how"])
 
 
-def _restore(before: list[Replaced], activation: dict[str, Any]) -> str:
-    for old in before:
-        if old.content is not None:
-            temporary = old.path.parent / f".{old.path.name}.stellwerk-{os.getpid()}"
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(old.content)
-                os.fchown(descriptor, *old.owner)
-                os.fchmod(descriptor, old.mode)
-            temporary.replace(old.path)
-        elif old.link is not None:
-            _write({"path": str(old.path), "link": old.link})
-        else:
-            old.path.unlink(missing_ok=True)
+def _restore(name: str, before: list[Replaced], stamp: Replaced, activation: dict[str, Any]) -> str:
+    """Put everything back and make it active again; what came of it, in a few words."""
+    if not before:
+        return "none of its files was changed"
+    try:
+        for old in before:
+            _put_back(old)
+    except OSError as error:
+        return (
+            f"{old.path} could not be restored ({sentence_of(error)});"
+            f" its content is kept in {BACKUPS / name}"
+        )
     if not any(old.existed for old in before):
-        return "nothing was in its place before"
+        _withdraw(activation)
+        return "nothing was in its place before, so its files are gone again"
     try:
         _activate(activation)
     except Failure as error:
         return f"the old configuration was restored, but: {error}"
+    _put_back(stamp)
     return "the old configuration was restored and serves on"
+
+
+def _put_back(old: Replaced) -> None:
+    if old.content is not None:
+        _fill(old.path, old.content, old.owner, old.mode).replace(old.path)
+    elif old.link is not None:
+        temporary = _temporary(old.path)
+        temporary.symlink_to(old.link)
+        temporary.replace(old.path)
+    else:
+        old.path.unlink(missing_ok=True)
+
+
+def _withdraw(activation: dict[str, Any]) -> None:
+    """Stop what was started without a predecessor: it must not run on files that are gone."""
+    unit = activation.get("unit")
+    if unit:
+        run(["systemctl", "disable", "--quiet", "--now", unit], timeout=units.START_TIMEOUT_SECONDS)
+    if activation.get("daemon_reload"):
+        run(["systemctl", "daemon-reload"])
 
 
 def _stamp_path(document: dict[str, Any]) -> Path:
@@ -220,20 +276,31 @@ def _stamp_path(document: dict[str, Any]) -> Path:
 
 def _stamp(document: dict[str, Any]) -> None:
     unit = document["activate"].get("unit")
-    stamp = {
-        "digest": document["digest"],
-        "files": [file["path"] for file in document["files"] if not file.get("seed")],
-        "units": [unit] if unit else [],
-        "active_since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-    }
-    make_private(STAMPS)
-    content = base64.b64encode(json.dumps(stamp).encode()).decode()
-    _write(
+    _write_stamp(
+        document,
         {
-            "path": str(_stamp_path(document)),
-            "content": content,
-            "mode": 0o600,
-            "owner": "root",
-            "group": "root",
-        }
+            "digest": document["digest"],
+            "files": [file["path"] for file in document["files"] if not file.get("seed")],
+            "units": [unit] if unit else [],
+            "active_since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        },
     )
+
+
+def _void_stamp(document: dict[str, Any]) -> None:
+    """Have an existing stamp say that nothing is known to be active, until this is over.
+
+    It is not removed, as its presence tells that the seeds are their daemon's.
+    """
+    try:
+        stamp = json.loads(_stamp_path(document).read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    _write_stamp(document, {**stamp, "digest": ""})
+
+
+def _write_stamp(document: dict[str, Any], stamp: dict[str, Any]) -> None:
+    make_private(STAMPS)
+    path = _stamp_path(document)
+    owner = (os.geteuid(), os.getegid())
+    _fill(path, json.dumps(stamp).encode(), owner, 0o600).replace(path)

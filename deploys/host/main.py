@@ -1,0 +1,71 @@
+"""`python3 host COMMAND`: one JSON document on standard input, the answer on standard output.
+
+The commands of `STEPS` take arguments instead: configurations call them when they are activated.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from . import checks, facts, instances, kernel, packages, postgresql, redis, release, transaction
+from .command import Failure, sentence_of
+from .lock import host_lock
+from .resp import RedisError
+
+CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
+    "packages": packages.install,
+    "install": transaction.install_all,
+    "redis": redis.converge,
+    "postgresql": postgresql.execute,
+    "release": release.install,
+    "start": instances.start,
+    "roll": instances.roll,
+}
+
+ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "facts": facts.gather,
+    "verify": lambda request: checks.all_failures(request["checks"], request["seconds"]),
+}
+
+STEPS: dict[str, Callable[[list[str]], int]] = {
+    "kernel": lambda words: kernel.apply(Path(words[0])),
+    "try-redis": lambda words: redis.try_candidate(Path(words[0])),
+    "load-redis-users": lambda _: redis.load_users(),
+    "tell-sentinel": lambda words: redis.tell_sentinel(int(words[0]), words[1]),
+    "activate-postgresql": lambda words: postgresql.activate(words[0], words[1] == "may-restart"),
+}
+
+
+def main() -> int:
+    """Run one command; a failure is one sentence on standard error and exit 1."""
+    command = sys.argv[1]
+    try:
+        if command in STEPS:
+            return STEPS[command](sys.argv[2:])
+        document = _request()
+        if command in ANSWERS:
+            print(json.dumps(ANSWERS[command](document)))
+            return 0
+        with host_lock(f"{command} {document.get('name', '')}".strip()):
+            CHANGES[command](document)
+    except Failure as failure:
+        print(*filter(None, (failure.detail, str(failure))), sep="\n", file=sys.stderr)
+        return 1
+    except RedisError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{command}: {sentence_of(error)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _request() -> dict[str, Any]:
+    try:
+        return dict(json.load(sys.stdin))
+    except ValueError as error:
+        raise Failure(
+            "the run that sent this was interrupted; nothing was changed, run again"
+        ) from error
