@@ -43,7 +43,19 @@ def load() -> None:
         )
     except SettingsError as error:
         raise Refused(f"nothing was changed, as the settings are wrong:\n{error}") from error
+    _check_connections(cluster)
     _loaded.append(cluster)
+
+
+def _check_connections(cluster: Cluster) -> None:
+    """A missing ssh_config would be passed over, and the bare address dialled instead."""
+    for host in cluster.hosts.values():
+        config = host.data.get("ssh_config_file")
+        if config and not Path(config).expanduser().is_file():
+            raise Refused(
+                f"{host.name}: its ssh_config_file {config} does not exist, so there is no way to"
+                " the host; is this the lab, run `make lab-up` first"
+            )
 
 
 def cluster() -> Cluster:

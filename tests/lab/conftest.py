@@ -1,0 +1,67 @@
+"""Clusters that several test modules share, each deployed once in a session."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab import requirements
+from tests.lab.errors import LabError
+from tests.lab.platform import Node, Platform
+
+# One host of each kind runs Debian 13, so that every pair of versions meets.
+SIX = (
+    Node("lb-1", "198.18.0.11", ("balancers",)),
+    Node("app-1", "198.18.0.21", ("apps",)),
+    Node("app-2", "198.18.0.22", ("apps",), release="trixie"),
+    Node("cache-1", "198.18.0.31", ("caches", "sentinels")),
+    Node("cache-2", "198.18.0.32", ("caches", "sentinels"), release="trixie"),
+    Node("db-1", "198.18.0.41", ("databases", "monitors", "sentinels")),
+)
+GROUPS = ("balancers", "apps", "caches", "sentinels", "databases", "monitors")
+ONE = (
+    Node(
+        "solo",
+        "198.18.0.61",
+        GROUPS,
+        release="trixie",
+        data={"ssh_user": "deploy", "_sudo": True},
+    ),
+)
+
+
+def skip_without_lab() -> None:
+    """Skip where the lab cannot run, with the reason."""
+    try:
+        requirements.check()
+    except LabError as reason:
+        pytest.skip(str(reason))
+
+
+@pytest.fixture(scope="session")
+def bare_six(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Six freshly booted hosts, Debian 12 and 13, with nothing on them yet."""
+    skip_without_lab()
+    platform = Platform("test-six", SIX, tmp_path_factory.mktemp("six"))
+    platform.lab.up()
+    platform.lab.reset("bare")
+    yield platform
+    platform.lab.down()
+
+
+@pytest.fixture(scope="session")
+def six(bare_six: Platform) -> Platform:
+    """The six hosts after one complete run."""
+    bare_six.deploy()
+    return bare_six
+
+
+@pytest.fixture(scope="session")
+def solo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """One Debian 13 host in every group after one complete run by a user with sudo."""
+    skip_without_lab()
+    platform = Platform("test-solo", ONE, tmp_path_factory.mktemp("solo"))
+    platform.lab.up()
+    platform.lab.reset("bare")
+    platform.deploy()
+    yield platform
+    platform.lab.down()

@@ -1,0 +1,146 @@
+"""A lab with a deploy of its own: an inventory, a copy of group_data, and runs of pyinfra."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.lab.lab import REPOSITORY, Lab
+
+PYINFRA = Path(sys.executable).with_name("pyinfra")
+DEPLOY = "deploys/all.py"
+RUN_SECONDS = 600  # ends a run that hangs, so that its output is seen; no claim about speed
+
+
+@dataclass(frozen=True)
+class Node:
+    """A host of a test's cluster. `data` goes into the inventory as it is."""
+
+    name: str
+    address: str
+    groups: tuple[str, ...]
+    release: str = "bookworm"
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of pyinfra ended, and all it printed."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+    @property
+    def totals(self) -> Mapping[str, int]:
+        """pyinfra's own sums of a run with --json: success, error, no_change."""
+        totals: Mapping[str, int] = json.loads(self.stdout)["results"]["totals"]
+        return totals
+
+
+class Platform:
+    """A cluster in the lab and the settings it is deployed with, in a folder of its own."""
+
+    def __init__(self, name: str, nodes: Sequence[Node], folder: Path) -> None:
+        self.nodes = tuple(nodes)
+        self.folder = folder
+        self.inventory = folder / "inventory"
+        self.lab = Lab(name, self.inventory)
+        shutil.copytree(REPOSITORY / "group_data", folder / "group_data", dirs_exist_ok=True)
+        self.write_inventory()
+
+    def write_inventory(self, **changes: Mapping[str, Any]) -> None:
+        """Write the inventory, with data added to some hosts (`_` in a name stands for `-`)."""
+        extra = {name.replace("_", "-"): data for name, data in changes.items()}
+        hosts = [
+            (
+                node.name,
+                {
+                    "ssh_hostname": node.address,
+                    "ssh_user": "root",
+                    "ssh_config_file": str(self.lab.ssh_config),
+                    "ssh_strict_host_key_checking": "yes",
+                    "lab_release": node.release,
+                    **node.data,
+                    **extra.get(node.name, {}),
+                },
+            )
+            for node in self.nodes
+        ]
+        groups: dict[str, list[str]] = {group: [] for node in self.nodes for group in node.groups}
+        for node in self.nodes:
+            for group in node.groups:
+                groups[group].append(node.name)
+        lines = [f"all = {hosts!r}", *(f"{name} = {members!r}" for name, members in groups.items())]
+        self.inventory.write_text("\n".join(lines) + "\n")
+
+    def command(self, *arguments: str, deploy: str = DEPLOY) -> list[str]:
+        return [
+            str(PYINFRA),
+            *arguments,
+            "--group-data",
+            str(self.folder / "group_data"),
+            str(self.inventory),
+            deploy,
+        ]
+
+    def run(self, *arguments: str, deploy: str = DEPLOY) -> Outcome:
+        """Run pyinfra to its end, whatever that is."""
+        done = subprocess.run(
+            self.command(*arguments, deploy=deploy),
+            cwd=REPOSITORY,
+            env={**os.environ, "PYINFRA_PROGRESS": "off"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=RUN_SECONDS,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def deploy(self, *arguments: str) -> Outcome:
+        """Run the whole deploy, which must succeed; `--data` and the like go into `arguments`."""
+        outcome = self.run("-y", "--json", *arguments)
+        assert outcome.code == 0, outcome.output + self.journals()
+        return outcome
+
+    def shell(self, host: str, command: str, check: bool = True) -> str:
+        """Run a shell line on a host; what it printed."""
+        return self.lab.run(host, command, check=check).stdout.strip()
+
+    def journals(self) -> str:
+        """What every host says of its failed units, for the report of a failed test."""
+        said = [
+            f"--- {node.name}\n"
+            + self.shell(
+                node.name,
+                "systemctl --no-legend --failed; journalctl -p warning -n 30 --no-pager",
+                check=False,
+            )
+            for node in self.nodes
+        ]
+        return "\n".join(said)
+
+    def invocations(self) -> dict[str, str]:
+        """InvocationID of every unit that runs, by host and unit: a new one is a new start."""
+        found = {}
+        for node in self.nodes:
+            units = self.shell(
+                node.name,
+                "for u in $(systemctl list-units --type=service --state=running --no-legend"
+                " --plain | cut -d' ' -f1); do"
+                ' echo "$u $(systemctl show -P InvocationID "$u")"; done',
+            )
+            for line in units.splitlines():
+                unit, _, invocation = line.partition(" ")
+                found[f"{node.name} {unit}"] = invocation
+        return found

@@ -1,0 +1,200 @@
+"""The main job: bare hosts become the platform in one run, and a second run changes nothing."""
+
+import random
+import subprocess
+
+import pytest
+
+from tests.lab.lab import REPOSITORY
+from tests.lab.platform import Platform
+from tests.lab.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+CREDENTIALS = "/etc/stellwerk/credentials"
+SENTINEL = f"REDISCLI_AUTH=$(cat {CREDENTIALS}/sentinel.password) redis-cli -p 26379"
+REDIS = f"REDISCLI_AUTH=$(cat {CREDENTIALS}/redis.admin) redis-cli -p 6379 --user admin"
+MASTER_NAME = "aktienanalyse-redis"
+FAILOVER_SECONDS = 60.0
+EXPOSURE_LIMIT = 2.0
+
+
+@pytest.fixture(params=["six", "solo"])
+def platform(request: pytest.FixtureRequest) -> Platform:
+    found: Platform = request.getfixturevalue(request.param)
+    return found
+
+
+def answer(platform: Platform, url: str) -> str:
+    """What a client in the lab's network gets; fails unless it is a good answer."""
+    done = subprocess.run(
+        platform.lab.net_command(["curl", "--silent", "--show-error", "--fail", url]),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+def balancer_address(platform: Platform) -> str:
+    return next(node.address for node in platform.nodes if "balancers" in node.groups)
+
+
+def test_every_host_runs_without_a_failed_unit(platform: Platform) -> None:
+    for node in platform.nodes:
+        state = platform.shell(node.name, "systemctl is-system-running", check=False)
+        assert state == "running", platform.journals()
+
+
+def test_services_answer_from_the_database_through_both_balancers(platform: Platform) -> None:
+    address = balancer_address(platform)
+    assert "aktienanalyse-frontend" in answer(platform, f"http://{address}/")
+    assert '"portfolios"' in answer(platform, f"http://{address}/api/portfolios?limit=1")
+    assert "AAPL" in answer(platform, f"http://{address}:9100/api/assets?symbol=AAPL")
+
+
+def test_a_second_run_changes_nothing_and_restarts_nothing(platform: Platform) -> None:
+    before = platform.invocations()
+    outcome = platform.deploy()
+    assert outcome.totals["success"] == 0, outcome.output
+    assert platform.invocations() == before
+
+
+def test_each_deploy_file_runs_alone_and_changes_nothing(solo: Platform) -> None:
+    for file in sorted((REPOSITORY / "deploys").glob("*.py")):
+        outcome = solo.run("-y", "--json", deploy=f"deploys/{file.name}")
+        assert outcome.code == 0, outcome.output
+        assert outcome.totals["success"] == 0, outcome.output
+
+
+def test_our_units_are_confined(platform: Platform) -> None:
+    for node in platform.nodes:
+        listed = platform.shell(node.name, "systemd-analyze security --no-pager")
+        exposure = {
+            columns[0]: float(columns[1])
+            for columns in map(str.split, listed.splitlines())
+            if columns and columns[0].startswith(("aktienanalyse-", "stellwerk-"))
+        }
+        assert ("apps" in node.groups) == bool(exposure)
+        assert max(exposure.values(), default=0) <= EXPOSURE_LIMIT, exposure
+
+
+def test_configurations_pass_their_own_checkers(platform: Platform) -> None:
+    for node in platform.nodes:
+        if "balancers" in node.groups:
+            platform.shell(node.name, "sudo haproxy -c -q -f /etc/haproxy/haproxy.cfg")
+            platform.shell(node.name, "sudo nginx -t -q")
+        platform.shell(node.name, "sudo visudo -c -q")
+
+
+def test_no_secret_is_readable_or_in_a_command_line(platform: Platform) -> None:
+    """On the hosts: only root reads them, and `ps` and /tmp hold none."""
+    for node in platform.nodes:
+        leaked = platform.shell(
+            node.name,
+            "sudo sh -c 'cd /etc/stellwerk/credentials && for f in *; do"
+            ' if grep -rqF -f "$f" /tmp /proc/[0-9]*/cmdline /etc/stellwerk/settings.yaml'
+            " 2>/dev/null; then echo $f; fi; done'",
+            check=False,
+        )
+        assert leaked == ""
+        modes = platform.shell(node.name, "sudo find /etc/stellwerk/credentials -perm /077")
+        assert modes == ""
+
+
+def current_master(platform: Platform) -> str:
+    said = platform.shell("db-1", f"{SENTINEL} SENTINEL GET-MASTER-ADDR-BY-NAME {MASTER_NAME}")
+    return said.splitlines()[0]
+
+
+@pytest.fixture
+def failed_over(six: Platform) -> str:
+    """The address of the master after a failover."""
+    before = current_master(six)
+
+    def asked() -> bool:
+        return "OK" in six.shell("db-1", f"{SENTINEL} SENTINEL FAILOVER {MASTER_NAME}", check=False)
+
+    # Sentinel refuses while it still looks for a good replica.
+    assert wait_until(asked, FAILOVER_SECONDS), six.journals()
+    assert wait_until(lambda: current_master(six) != before, FAILOVER_SECONDS), six.journals()
+    return current_master(six)
+
+
+def test_a_run_after_a_failover_changes_nothing(six: Platform, failed_over: str) -> None:
+    def settled() -> bool:
+        roles = [
+            six.shell(host, f"{REDIS} ROLE | head -1", check=False)
+            for host in ("cache-1", "cache-2")
+        ]
+        return sorted(roles) == ["master", "slave"]
+
+    assert wait_until(settled, FAILOVER_SECONDS), six.journals()
+    before = six.invocations()
+    outcome = six.deploy()
+    assert outcome.totals["success"] == 0, outcome.output
+    assert current_master(six) == failed_over
+    assert six.invocations() == before
+
+
+def test_an_activation_that_was_lost_is_made_up(six: Platform) -> None:
+    """As after a run that ended between the new file and its activation."""
+    six.shell("lb-1", "rm /var/lib/stellwerk/stamps/haproxy.json")
+    before = six.invocations()
+    outcome = six.deploy()
+    assert outcome.totals["success"] == 1, outcome.output
+    after = six.invocations()
+    assert after == before  # reloaded, not restarted
+    assert six.deploy().totals["success"] == 0
+
+
+def test_a_changed_file_is_put_back_and_nothing_else_is_touched(six: Platform) -> None:
+    six.shell("lb-1", "echo '# by hand' >> /etc/nginx/nginx.conf")
+    before = six.invocations()
+    assert six.deploy().totals["success"] == 1
+    assert "by hand" not in six.shell("lb-1", "cat /etc/nginx/nginx.conf")
+    assert six.invocations() == before
+
+
+def test_a_stopped_instance_is_started_again(six: Platform) -> None:
+    instance = six.shell("app-1", "ls /var/lib/stellwerk/instances | head -1")
+    six.shell("app-1", f"systemctl stop {instance}")
+    assert six.deploy().totals["success"] == 1
+    assert six.shell("app-1", f"systemctl is-active {instance}") == "active"
+
+
+def test_the_number_of_instances_is_left_alone_between_its_bounds(six: Platform) -> None:
+    """The scaler's business (C5): a third core instance stays, and the balancer lists it."""
+    unit = "aktienanalyse-core@8103"
+    six.shell(
+        "app-1",
+        f"systemctl enable -q --now {unit} && echo scaled > /var/lib/stellwerk/instances/{unit}",
+    )
+    six.deploy()
+    assert six.shell("app-1", f"systemctl is-active {unit}") == "active"
+    assert "8103" in six.shell("lb-1", "cat /etc/haproxy/haproxy.cfg")
+    assert six.deploy().totals["success"] == 0
+
+
+def test_a_run_killed_at_ten_points_is_completed_by_the_next(solo: Platform) -> None:
+    """From a bare host: kill -9 of the run, again and again, then one complete run."""
+    solo.lab.reset("bare")
+    points = random.Random(20240115)
+    for _ in range(10):
+        lines_before_death = points.randint(4, 60)
+        process = subprocess.Popen(
+            solo.command("-y"),
+            cwd=REPOSITORY,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        for _, _ in zip(range(lines_before_death), process.stdout, strict=False):
+            pass
+        process.kill()
+        process.wait()
+    solo.deploy()
+    assert solo.deploy().totals["success"] == 0
+    assert '"portfolios"' in answer(solo, f"http://{balancer_address(solo)}/api/portfolios?limit=1")
