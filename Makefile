@@ -11,8 +11,7 @@ help:
 	@echo "make bench     measure: deploys, empty runs, load"
 	@echo "make lab-up    boot the lab's hosts; make lab-down stops and removes them"
 
-try: .venv/ready
-	@$(RUN)/python -m tests.lab check
+try:
 	@scripts/try
 
 test: lint

@@ -21,6 +21,12 @@ class Placed:
     def name(self) -> str:
         return f"{self.service}@{self.port}"
 
+    @property
+    def endpoint(self) -> str:
+        """Address and port as URLs and balancers take them, IPv6 in brackets."""
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        return f"{address}:{self.port}"
+
 
 def place(
     services: Mapping[str, Service], apps: Sequence[ClusterHost], facts: Mapping[str, Facts]

@@ -20,7 +20,7 @@ def config(settings: Settings, placed: Sequence[Placed]) -> ConfigSet:
         if service.balancer == "haproxy":
             upstreams[upstream] = [f"127.0.0.1:{service.listen_port}"]
         else:
-            upstreams[upstream] = [f"{one.address}:{one.port}" for one in of(name, placed)]
+            upstreams[upstream] = [one.endpoint for one in of(name, placed)]
         locations.append({"path": path, "upstream": upstream})
     text = render(
         "nginx/nginx.conf.j2",

@@ -1,6 +1,7 @@
 """Redis servers: the file each starts with, its users, and what is set while it runs (C3)."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -126,7 +127,7 @@ def _seed(cluster: Cluster, settings: Settings, server: Server, master: Endpoint
         directives=directives(cluster, settings),
         acl_file=ACL_FILE,
         tcp_backlog=settings.redis.tcp_backlog,
-        replication_password=settings.redis.passwords.replication.get_secret_value(),
+        replication_password=quoted(settings.redis.passwords.replication),
     )
     configuration = f"/etc/redis/redis-{server.port}.conf"
     return ConfigSet(
@@ -137,6 +138,12 @@ def _seed(cluster: Cluster, settings: Settings, server: Server, master: Endpoint
         activation=Activation(unit=server.unit, how="start"),
         health=({"kind": "redis", "port": server.port, "unit": server.unit},),
     )
+
+
+def quoted(secret: SecretStr) -> str:
+    """A secret as a word of redis.conf, which may hold quotes and backslashes of its own."""
+    value = secret.get_secret_value().replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{value}"'
 
 
 def directives(cluster: Cluster, settings: Settings) -> dict[str, str]:
@@ -182,24 +189,28 @@ def _differing(
     commands: list[tuple[str | Secret, ...]] = [
         ("CONFIG", "SET", name, value)
         for name, value in directives(cluster, settings).items()
-        if name in present and _plain(present[name]) != _plain(value)
+        # One that Redis does not show is set as well: a misspelt name is then refused by Redis.
+        if name not in present or _plain(name, present[name]) != _plain(name, value)
     ]
     if present.get("masterauth") != _digest(settings.redis.passwords.replication):
         commands.append(("CONFIG", "SET", "masterauth", Secret("redis.replication")))
     return tuple(commands)
 
 
-_UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3}
+_UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3, "b": 1}
+_SIZE = re.compile(r"(\d+)([kmg]?b|[kmg])")
 
 
-def _plain(value: str) -> str:
-    """One spelling for one value: Redis shows 1gb as 1073741824."""
-    text = value.strip().strip('"').lower()
-    for suffix, factor in _UNITS.items():
-        number = text.removesuffix(suffix)
-        if number != text and number.isdigit():
-            return str(int(number) * factor)
-    return text
+def _plain(name: str, value: str) -> str:
+    """One spelling for one value: Redis shows 1gb as 1073741824, and flags in its own order."""
+    words = value.strip().strip('"').lower().split()
+    if name == "notify-keyspace-events":
+        return "".join(sorted(value.strip('"')))
+    return " ".join(_SIZE.sub(_in_bytes, word) if _SIZE.fullmatch(word) else word for word in words)
+
+
+def _in_bytes(size: re.Match[str]) -> str:
+    return str(int(size[1]) * _UNITS[size[2]])
 
 
 def _yes(value: bool) -> str:

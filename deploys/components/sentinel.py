@@ -1,7 +1,7 @@
 """Sentinels: the file each starts with, and what is set while it runs (C3)."""
 
 from deploys.components.master import Endpoint
-from deploys.components.redis import all_servers
+from deploys.components.redis import all_servers, quoted
 from deploys.engine import tools
 from deploys.engine.render import render
 from deploys.engine.resources import (
@@ -51,8 +51,8 @@ def configs(cluster: Cluster, declared: ClusterHost, master: Endpoint) -> tuple[
         name=settings.sentinel.master_name,
         master=master,
         options=options(cluster, settings),
-        password=settings.sentinel.password.get_secret_value(),
-        redis_password=settings.redis.passwords.sentinel.get_secret_value(),
+        password=quoted(settings.sentinel.password),
+        redis_password=quoted(settings.redis.passwords.sentinel),
     )
     seed = ConfigSet(
         "sentinel",

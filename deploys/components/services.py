@@ -136,7 +136,7 @@ def instances(
 def health(one: Placed, service: Service) -> Check:
     return {
         "kind": "http",
-        "url": f"http://{one.address}:{one.port}{service.health_path}",
+        "url": f"http://{one.endpoint}{service.health_path}",
         "unit": f"{one.name}.service",
     }
 

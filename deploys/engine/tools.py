@@ -53,8 +53,8 @@ def facts_command() -> str:
         "if [ -x /usr/bin/python3 ]; then echo no-tools; exit; fi; "
         "cat >/dev/null; . /etc/os-release; "
         'echo bare "$ID" "$VERSION_ID" "$VERSION_CODENAME" "$(uname -m)" '
-        '"$(awk \'/^MemTotal/ {print $2 * 1024}\' /proc/meminfo)" "$(nproc)" '
-        "\"$(df -Pk / | awk 'NR == 2 {print $4 * 1024}')\""
+        '"$(awk \'/^MemTotal/ {printf "%.0f", $2 * 1024}\' /proc/meminfo)" "$(nproc)" '
+        '"$(df -Pk / | awk \'NR == 2 {printf "%.0f", $4 * 1024}\')"'
     )
 
 
