@@ -1,7 +1,7 @@
 """The host in `databases`: PostgreSQL tuned for it, its roles and the product's database."""
 
 from deploys.components import postgresql
-from deploys.engine.operations import converge_postgresql, install_configs
+from deploys.engine.operations import converge_postgresql, install_configs, restart_postgresql
 from deploys.engine.run import here
 
 host = here()
@@ -16,4 +16,10 @@ converge_postgresql(
     plan=lambda answer: postgresql.statements(settings, answer) if concerned else (),
     what="roles and database",
     name="PostgreSQL roles and database",
+)
+restart_postgresql(
+    pending=lambda answer: postgresql.pending(answer) if concerned else (),
+    unit=postgresql.unit(host.facts),
+    allowed=bool(settings.postgresql.allow_restart),
+    name="PostgreSQL restart, if one waits",
 )

@@ -1,7 +1,7 @@
 """The hosts in `caches`: Redis servers, configured while they run."""
 
 from deploys.components import redis
-from deploys.engine.operations import converge_redis, install_configs
+from deploys.engine.operations import converge_redis, install_configs, restart_redis
 from deploys.engine.run import here, redis_master
 
 host = here()
@@ -15,4 +15,14 @@ install_configs(
 converge_redis(
     plan=lambda facts: redis.live_commands(cluster, declared, facts) if concerned else (),
     name="Redis settings",
+)
+restart_redis(
+    plan=lambda facts: redis.restarts(cluster, declared, facts, "slave"),
+    name="Redis replicas that need a restart",
+    _serial=True,
+)
+restart_redis(
+    plan=lambda facts: redis.restarts(cluster, declared, facts, "master"),
+    name="Redis master, if it needs a restart",
+    _serial=True,
 )

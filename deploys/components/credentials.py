@@ -19,7 +19,7 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
     found = {}
     if "caches" in groups:
         found["redis.admin"] = redis.admin
-    if groups & {"sentinels", "apps"}:
+    if groups & {"sentinels", "caches", "apps"}:
         found["sentinel.password"] = settings.sentinel.password
     if "apps" in groups:
         found["redis.app"] = redis.app

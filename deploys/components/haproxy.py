@@ -32,7 +32,7 @@ def config(settings: Settings, placed: Sequence[Placed]) -> ConfigSet:
     return ConfigSet(
         "haproxy",
         files=(File(PATH, text, mode=0o640, group="haproxy"),),
-        check=(("haproxy", "-c", "-q", "-f", f"{{root}}{PATH}"),),
+        check=(("haproxy", "-c", "-f", f"{{root}}{PATH}"),),
         activation=Activation(unit=UNIT, how="reload"),
         health=checks(settings),
     )

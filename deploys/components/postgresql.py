@@ -7,6 +7,7 @@ from deploys.engine import tools
 from deploys.engine.preflight import committed_memory
 from deploys.engine.resources import Activation, Check, ConfigSet, Facts, File
 from stellwerk.database.configuration import render
+from stellwerk.database.convergence import pending_restart
 from stellwerk.database.databases import Database, database_statements
 from stellwerk.database.figures import Disk, Workload
 from stellwerk.database.hba import render_hba
@@ -174,6 +175,13 @@ def statements(settings: Settings, answer: Facts) -> Iterable[Statement]:
             database, state.databases.get(database.name), state.contents_of(database.name)
         ),
     )
+
+
+def pending(answer: Facts) -> tuple[str, ...]:
+    """The settings that wait for a restart, as the server says."""
+    if not answer or "error" in answer:
+        return ()
+    return pending_restart(parse_state(json.dumps(answer)))
 
 
 def checks(facts: Facts) -> tuple[Check, ...]:

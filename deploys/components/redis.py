@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 from pydantic import SecretStr
 
@@ -126,7 +127,6 @@ def _seed(cluster: Cluster, settings: Settings, server: Server, master: Endpoint
         master=None if server.endpoint == master else master,
         directives=directives(cluster, settings),
         acl_file=ACL_FILE,
-        tcp_backlog=settings.redis.tcp_backlog,
         replication_password=quoted(settings.redis.passwords.replication),
     )
     configuration = f"/etc/redis/redis-{server.port}.conf"
@@ -147,7 +147,7 @@ def quoted(secret: SecretStr) -> str:
 
 
 def directives(cluster: Cluster, settings: Settings) -> dict[str, str]:
-    """Directives that can be set while Redis runs, as CONFIG GET shows them."""
+    """Directives as CONFIG GET shows them; which of them take a restart is Redis' to say."""
     redis = settings.redis
     # On one host a dead replica must not stop the writes: nothing would be safer for it.
     least_replicas = redis.min_replicas_to_write if len(cluster.group("caches")) > 1 else 0
@@ -159,6 +159,7 @@ def directives(cluster: Cluster, settings: Settings) -> dict[str, str]:
         "appendonly": _yes(redis.appendonly),
         "timeout": str(redis.timeout_seconds),
         "tcp-keepalive": str(redis.tcp_keepalive_seconds),
+        "tcp-backlog": str(redis.tcp_backlog),
         "protected-mode": _yes(redis.protected_mode),
         "loglevel": redis.loglevel,
         "min-replicas-to-write": str(least_replicas),
@@ -180,6 +181,32 @@ def live_commands(
         if commands:
             rewrite: tuple[str | Secret, ...] = ("CONFIG", "REWRITE")
             found.append(RedisCommands(server.port, (*commands, rewrite)))
+    return tuple(found)
+
+
+def restarts(
+    cluster: Cluster, declared: ClusterHost, facts: Facts, role: Literal["master", "slave"]
+) -> tuple[dict[str, Any], ...]:
+    """The servers of a role that wait for a restart, as requests to their host."""
+    settings = declared.settings
+    sentinels = [[one.address, one.settings.sentinel.port] for one in cluster.group("sentinels")]
+    found = []
+    for server in servers(cluster, declared):
+        present = facts.get("redis", {}).get(str(server.port), {})
+        waiting = present.get("waits_for_restart", {}).items()
+        wanted = waiting & directives(cluster, settings).items()
+        if wanted and present["replication"]["role"] == role:
+            others = [one for one in all_servers(cluster) if one != server]
+            found.append(
+                {
+                    "port": server.port,
+                    "address": server.address,
+                    "unit": server.unit,
+                    "name": settings.sentinel.master_name,
+                    "sentinels": sentinels,
+                    "replicas": [[one.address, one.port] for one in others],
+                }
+            )
     return tuple(found)
 
 

@@ -101,6 +101,23 @@ def converge_redis(plan: Callable[[Facts], Iterable[RedisCommands]]) -> Commands
 
 
 @operation()
+def restart_redis(plan: Callable[[Facts], Iterable[dict[str, Any]]]) -> Commands:
+    """Restart the servers that wait for it, one at a time; a master hands over before (C3).
+
+    To be run serially, replicas before the master.
+    """
+    run = current_run()
+    for request in plan(_fresh("redis")):
+        if run.roll_failed:
+            host.noop("left as it is, as another restart failed")
+            return
+        run.roll_failed = True  # until the host says otherwise
+        yield _tool("restart-redis", request, f"restarting the Redis on port {request['port']}")
+        run.roll_failed = False
+        _changed()
+
+
+@operation()
 def converge_postgresql(plan: Callable[[Facts], Iterable[Statement]], what: str) -> Commands:
     """Run the statements that bring roles and databases to the settings (C4)."""
     statements = list(plan(_fresh("postgresql")["postgresql"]))
@@ -109,6 +126,26 @@ def converge_postgresql(plan: Callable[[Facts], Iterable[Statement]], what: str)
         return
     summaries = "; ".join(one.summary for one in statements)
     yield _tool("postgresql", {"script": psql_script(statements)}, f"{what}: {summaries}")
+    _changed()
+
+
+@operation()
+def restart_postgresql(
+    pending: Callable[[Facts], Iterable[str]], unit: str, allowed: bool
+) -> Commands:
+    """Name the settings that wait for a restart, and restart where that is allowed (C4)."""
+    names = list(pending(_fresh("postgresql")["postgresql"]))
+    if not names:
+        host.noop("no setting waits for a restart")
+        return
+    if not allowed:
+        logger.warning(
+            f"{host.print_prefix}PostgreSQL waits for a restart to apply {', '.join(names)};"
+            " set postgresql.allow_restart to have it"
+        )
+        return
+    logger.info(f"{host.print_prefix}restarting PostgreSQL for {', '.join(names)}")
+    yield StringCommand(f"{tools.RUN} activate-postgresql {unit} may-restart")
     _changed()
 
 

@@ -9,7 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import checks, facts, instances, kernel, packages, postgresql, redis, release, transaction
+from . import (
+    checks,
+    facts,
+    instances,
+    kernel,
+    packages,
+    postgresql,
+    redis,
+    redis_restart,
+    release,
+    transaction,
+)
 from .command import Failure, sentence_of
 from .lock import host_lock
 from .resp import RedisError
@@ -18,6 +29,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "packages": packages.install,
     "install": transaction.install_all,
     "redis": redis.converge,
+    "restart-redis": redis_restart.restart,
     "postgresql": postgresql.execute,
     "release": release.install,
     "start": instances.start,

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import units
+from . import redis_notes, units
 from .command import Failure
 from .paths import CREDENTIALS
 from .resp import Connection, RedisError
@@ -41,9 +41,9 @@ def secret_digest(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest() if value else ""
 
 
-def connect(port: int) -> Connection:
-    """A connection to the local Redis as its administrator."""
-    connection = Connection(("127.0.0.1", port))
+def connect(port: int, address: str = "127.0.0.1") -> Connection:
+    """A connection to a Redis of the cluster as its administrator."""
+    connection = Connection((address, port))
     try:
         connection.call("AUTH", "admin", (CREDENTIALS / "redis.admin").read_text())
     except (RedisError, OSError) as error:
@@ -52,8 +52,8 @@ def connect(port: int) -> Connection:
     return connection
 
 
-def connect_sentinel(port: int) -> Connection:
-    connection = Connection(("127.0.0.1", port))
+def connect_sentinel(port: int, address: str = "127.0.0.1") -> Connection:
+    connection = Connection((address, port))
     try:
         connection.call("AUTH", (CREDENTIALS / "sentinel.password").read_text())
     except (RedisError, OSError) as error:
@@ -75,14 +75,15 @@ def _instance_state(port: int) -> dict[str, Any]:
                 configuration[secret] = secret_digest(configuration.get(secret, ""))
             return {
                 "config": configuration,
-                "replication": _info(connection, "replication"),
+                "replication": info(connection, "replication"),
                 "keys": connection.call("DBSIZE"),
+                "waits_for_restart": redis_notes.remembered(port),
             }
     except RedisError as error:
         return {"error": str(error)}
 
 
-def _info(connection: Connection, section: str) -> dict[str, str]:
+def info(connection: Connection, section: str) -> dict[str, str]:
     lines = str(connection.call("INFO", section)).splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
@@ -107,28 +108,36 @@ def _as_dict(flat: list[str]) -> dict[str, str]:
 def converge(document: dict[str, Any]) -> None:
     """Send the given commands to one Redis or Sentinel, in order.
 
-    Words that are `{"secret": NAME}` are read from this host's credentials.
+    What Redis takes only at its start is noted for a restart. A word that is `{"secret": NAME}` is
+    read from this host's credentials.
     """
     port = document["port"]
     who = "Sentinel" if document["sentinel"] else "Redis"
     try:
         with (connect_sentinel if document["sentinel"] else connect)(port) as connection:
             for command in document["commands"]:
-                _send(connection, command, f"{who} on port {port}")
+                try:
+                    _send(connection, command)
+                except RedisError as error:
+                    if "immutable" not in str(error):
+                        raise Failure(
+                            f"{who} on port {port} refused {_shown(command)}: {error}"
+                        ) from error
+                    redis_notes.remember(port, str(command[2]), str(command[3]))
     except RedisError as error:
         raise Failure(f"{who} on port {port}: {error}") from error
 
 
-def _send(connection: Connection, command: list[Any], who: str) -> None:
+def _send(connection: Connection, command: list[Any]) -> None:
     words = [
         (CREDENTIALS / word["secret"]).read_text() if isinstance(word, dict) else word
         for word in command
     ]
-    try:
-        connection.call(*words)
-    except RedisError as error:
-        shown = " ".join("***" if isinstance(word, dict) else str(word) for word in command)
-        raise Failure(f"{who} refused {shown}: {error}") from error
+    connection.call(*words)
+
+
+def _shown(command: list[Any]) -> str:
+    return " ".join("***" if isinstance(word, dict) else str(word) for word in command)
 
 
 def load_users() -> int:
@@ -153,7 +162,7 @@ def check_instance(check: dict[str, Any]) -> str:
     port = check["port"]
     try:
         with connect(port) as connection:
-            replication = _info(connection, "replication")
+            replication = info(connection, "replication")
     except RedisError as error:
         return str(error)
     if replication.get("role") == "slave" and replication.get("master_link_status") != "up":

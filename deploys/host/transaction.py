@@ -185,10 +185,10 @@ def _staged(files: Iterable[dict[str, Any]]) -> Iterator[list[tuple[Path, Path]]
 
 
 def _stage(path: Path, file: dict[str, Any]) -> Path:
-    return _fill(path, base64.b64decode(file["content"]), _ids(file), file["mode"])
+    return fill(path, base64.b64decode(file["content"]), _ids(file), file["mode"])
 
 
-def _fill(path: Path, content: bytes, owner: tuple[int, int], mode: int) -> Path:
+def fill(path: Path, content: bytes, owner: tuple[int, int], mode: int) -> Path:
     """Write beside `path`: a reader then sees the old or the new file, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = _temporary(path)
@@ -252,7 +252,7 @@ def _restore(name: str, before: list[Replaced], stamp: Replaced, activation: dic
 
 def _put_back(old: Replaced) -> None:
     if old.content is not None:
-        _fill(old.path, old.content, old.owner, old.mode).replace(old.path)
+        fill(old.path, old.content, old.owner, old.mode).replace(old.path)
     elif old.link is not None:
         temporary = _temporary(old.path)
         temporary.symlink_to(old.link)
@@ -303,4 +303,4 @@ def _write_stamp(document: dict[str, Any], stamp: dict[str, Any]) -> None:
     make_private(STAMPS)
     path = _stamp_path(document)
     owner = (os.geteuid(), os.getegid())
-    _fill(path, json.dumps(stamp).encode(), owner, 0o600).replace(path)
+    fill(path, json.dumps(stamp).encode(), owner, 0o600).replace(path)
