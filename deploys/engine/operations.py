@@ -227,4 +227,5 @@ def verify(checks: Iterable[Check]) -> Commands:
         logger.error(f"{host.print_prefix}{failure['problem']}")
         for line in failure["journal"].splitlines():
             logger.error(f"{host.print_prefix}    {line}")
-    yield FunctionCommand(lambda: False, (), {})
+    # pyinfra heeds what a function returns only if it takes these two.
+    yield FunctionCommand(lambda state, host: False, (), {})  # noqa: ARG005

@@ -1,5 +1,7 @@
 """Is a host fit for what its settings ask of it? Answered before anything is changed. Pure."""
 
+from collections.abc import Mapping
+
 from deploys.engine.resources import Facts
 from stellwerk.settings.cluster import Cluster, ClusterHost
 
@@ -17,6 +19,22 @@ def problems_of(cluster: Cluster, declared: ClusterHost, facts: Facts) -> list[s
         _too_little_memory(cluster, declared, facts),
     ]
     return [f"{declared.name}: {sentence}" for sentence in found if sentence]
+
+
+def warnings_of(cluster: Cluster, facts: Mapping[str, Facts]) -> list[str]:
+    """What works today but will not after the next failover."""
+    releases = {
+        one.name: facts[one.name]["system"]["version"]
+        for one in cluster.group("caches")
+        if one.name in facts
+    }
+    if len(set(releases.values())) < 2:
+        return []
+    listed = ", ".join(f"{name} Debian {version}" for name, version in releases.items())
+    return [
+        f"the cache hosts run different releases ({listed}): after a failover to the newer Redis"
+        " the older ones cannot follow it; bring them to one release soon"
+    ]
 
 
 def _unknown_debian(facts: Facts) -> str:

@@ -21,7 +21,7 @@ from deploys.components.instances import Placed, place
 from deploys.components.master import Endpoint, UnknownMasterError, find_master
 from deploys.engine import tools
 from deploys.engine.invocation import Refused, cluster
-from deploys.engine.preflight import problems_of
+from deploys.engine.preflight import problems_of, warnings_of
 from deploys.engine.resources import Facts
 from stellwerk.database.state import state_script
 from stellwerk.settings import Settings
@@ -199,21 +199,32 @@ def _counted(send: Callable[..., Any], counter: Counter[str], name: str) -> Call
 def _gather_all(run: Run, hosts: Iterable[Host]) -> None:
     logger.info("--> Reading the state of all hosts...")
     jobs = {
-        _name(run, one): gevent.spawn(_gather, one, run.cluster.hosts[one.name].settings, SECTIONS)
+        _name(run, one): gevent.spawn(_gather_or_say, one, run.cluster.hosts[one.name].settings)
         for one in hosts
     }
     gevent.joinall(list(jobs.values()))
     problems: list[str] = []
     for name, job in jobs.items():
-        if isinstance(job.exception, Refused):
-            problems.append(str(job.exception))
+        found = job.get()
+        if isinstance(found, Refused):
+            problems.append(str(found))
         else:
-            run.facts[name] = job.get()
+            run.facts[name] = found
     for declared in run.cluster.hosts.values():
         if declared.name in run.facts:
             problems += problems_of(run.cluster, declared, run.facts[declared.name])
     if problems:
         raise Refused("nothing was changed:\n" + "\n".join(f"    {one}" for one in problems))
+    for warning in warnings_of(run.cluster, run.facts):
+        logger.warning(f"    {warning}")
+
+
+def _gather_or_say(pyinfra_host: Host, settings: Settings) -> dict[str, Any] | Refused:
+    """All facts of a host, or why there are none: gevent prints what a greenlet raises."""
+    try:
+        return _gather(pyinfra_host, settings, SECTIONS)
+    except Refused as refused:
+        return refused
 
 
 def _gather(pyinfra_host: Host, settings: Settings, sections: Iterable[str]) -> dict[str, Any]:

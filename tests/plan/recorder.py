@@ -1,0 +1,33 @@
+"""Makes pyinfra's @fake connector write down what would go to a host, standard input included.
+
+A test's inventory imports it: it is the one file of ours that the pyinfra process reads.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from pyinfra.connectors.fake import FakeConnector
+
+FILE_VARIABLE = "STELLWERK_PLAN_RECORD"
+
+_send = FakeConnector.run_shell_command
+
+
+def record() -> None:
+    """Append every command to the file that the environment names, one JSON object a line."""
+    path = Path(os.environ[FILE_VARIABLE])
+
+    def recording(connector: FakeConnector, command: Any, *rest: Any, **arguments: Any) -> Any:
+        text = command if isinstance(command, str) else command.get_raw_value()
+        entry = {
+            "host": connector.host.name.removeprefix("@fake/"),
+            "command": text,
+            "stdin": str(arguments.get("_stdin") or ""),
+        }
+        with path.open("a") as file:
+            file.write(json.dumps(entry) + "\n")
+        return _send(connector, command, *rest, **arguments)
+
+    FakeConnector.run_shell_command = recording  # type: ignore[method-assign, assignment]

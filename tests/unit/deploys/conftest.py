@@ -1,0 +1,64 @@
+"""The shipped cluster and a single host in every group, with the shipped group_data."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from deploys.components.instances import Placed, place
+from stellwerk.settings.cluster import Cluster, ClusterHost, load_cluster
+
+# No test of ours has a deadline: the machine may be busy.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+REPOSITORY = Path(__file__).parents[3]
+GROUPS = ("balancers", "apps", "caches", "sentinels", "databases", "monitors")
+
+Load = Callable[..., Cluster]
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where inventories lie beside generated secrets."""
+    made = tmp_path_factory.mktemp("site")
+    shutil.copy(REPOSITORY / "inventory", made / "inventory")
+    single = "".join(f'{group} = [("one", {{"address": "192.0.2.1"}})]\n' for group in GROUPS)
+    (made / "single").write_text(single)
+    return made
+
+
+@pytest.fixture(scope="session")
+def load(folder: Path) -> Load:
+    """Load a cluster of the site, by default the shipped one, with values set by dotted key."""
+
+    def load(overrides: Mapping[str, Any] | None = None, inventory: str = "inventory") -> Cluster:
+        return load_cluster(folder / inventory, [REPOSITORY / "group_data"], overrides)
+
+    return load
+
+
+@pytest.fixture(scope="session")
+def cluster(load: Load) -> Cluster:
+    """The six shipped hosts."""
+    return load()
+
+
+@pytest.fixture(scope="session")
+def single(load: Load) -> Cluster:
+    """One host in every group."""
+    return load(inventory="single")
+
+
+def placed_on(cluster: Cluster) -> tuple[Placed, ...]:
+    """The instances of a first run."""
+    apps = cluster.group("apps")
+    return place(apps[0].settings.services, apps, {})
+
+
+def host_of(cluster: Cluster, group: str) -> ClusterHost:
+    """The first host of a group."""
+    return cluster.group(group)[0]

@@ -1,0 +1,121 @@
+"""What every host gets, and what stands in the way of a deploy."""
+
+from typing import Any
+
+import pytest
+
+from deploys.components import base, checks, credentials, packages
+from deploys.engine.preflight import problems_of
+from deploys.engine.resources import ConfigSet
+from stellwerk.settings.cluster import Cluster
+
+from .conftest import Load, host_of, placed_on
+
+GIGABYTE = 1024**3
+
+
+def facts(**changed: Any) -> dict[str, Any]:
+    system = {
+        "id": "debian",
+        "version": "12",
+        "memory_bytes": 8 * GIGABYTE,
+        "cpus": 4,
+        "disk_free_bytes": {"/": 50 * GIGABYTE},
+        "apt_locked": False,
+        **changed,
+    }
+    return {"system": system}
+
+
+def problems(cluster: Cluster, **changed: Any) -> list[str]:
+    return problems_of(cluster, host_of(cluster, "apps"), facts(**changed))
+
+
+def test_a_fit_host_has_no_problem(cluster: Cluster, single: Cluster) -> None:
+    assert problems(cluster) == []
+    assert problems(single) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"version": "11"}, "runs debian 11; Stellwerk needs Debian 12 or 13"),
+        ({"id": "ubuntu", "version": "12"}, "runs ubuntu 12; Stellwerk needs Debian 12 or 13"),
+        ({"disk_free_bytes": {"/var": 0}}, "/var has 0 MB free, less than the 1024 MB"),
+        ({"memory_bytes": GIGABYTE}, "has 1024 MB of memory, but its settings need"),
+    ],
+)
+def test_what_stands_in_the_way_is_one_sentence_that_names_the_host(
+    cluster: Cluster, changed: dict[str, Any], said: str
+) -> None:
+    (problem,) = problems(cluster, **changed)
+    assert problem.startswith(f"app-1: {said}")
+    assert "\n" not in problem
+
+
+def test_several_problems_are_all_said(cluster: Cluster) -> None:
+    assert len(problems(cluster, version="11", disk_free_bytes={"/": 0}, memory_bytes=1)) == 3
+
+
+def test_no_file_on_any_host_holds_a_secret_that_others_than_its_owner_can_read(
+    cluster: Cluster,
+) -> None:
+    for declared in cluster.hosts.values():
+        secrets = set(credentials.wanted(declared).values())
+        found: tuple[ConfigSet, ...] = (
+            *base.configs(cluster, declared),
+            credentials.config(declared),
+        )
+        for file in (file for config in found for file in config.files):
+            if any(secret in file.content for secret in secrets):
+                assert file.mode & 0o077 == 0, file.path
+
+
+def test_a_host_has_only_the_credentials_its_groups_need(cluster: Cluster) -> None:
+    assert credentials.wanted(host_of(cluster, "balancers")) == {}
+    assert set(credentials.wanted(host_of(cluster, "databases"))) == {
+        "sentinel.password",
+        "postgresql.owner",
+    }
+    assert "redis.admin" not in credentials.wanted(host_of(cluster, "apps"))
+
+
+def test_packages_are_those_of_the_hosts_groups(cluster: Cluster, single: Cluster) -> None:
+    assert "haproxy" in packages.wanted(host_of(cluster, "balancers"), facts())
+    assert "haproxy" not in packages.wanted(host_of(cluster, "apps"), facts())
+    assert {"haproxy", "nginx-light", "redis-server", "postgresql-15"} < set(
+        packages.wanted(host_of(single, "apps"), facts())
+    )
+
+
+def kernel(cluster: Cluster, group: str) -> str:
+    declared = host_of(cluster, group)
+    return base.kernel(declared.settings, declared.groups).files[0].content
+
+
+def test_overcommit_follows_redis_unless_it_is_set(cluster: Cluster, load: Load) -> None:
+    row = "vm.overcommit_memory = {}".format
+    assert row(1) in kernel(cluster, "caches")
+    assert "overcommit" not in kernel(cluster, "apps")
+    assert row(2) in kernel(load({"base.overcommit_memory": "2"}), "caches")
+
+
+def test_every_unit_and_service_of_a_host_is_verified(cluster: Cluster, single: Cluster) -> None:
+    def verified(found: Cluster, group: str) -> set[str]:
+        declared = host_of(found, group)
+        return {
+            str(check.get("unit", ""))
+            for check in checks.wanted(found, declared, facts(), placed_on(found))
+        }
+
+    assert verified(cluster, "caches") == {
+        "redis-server@6379.service",
+        "redis-sentinel@26379.service",
+    }
+    assert verified(cluster, "balancers") == {"haproxy.service", "nginx.service"}
+    assert verified(single, "apps") >= {
+        "redis-server@6380.service",
+        "postgresql@15-main.service",
+        "nginx.service",
+        "aktienanalyse-core@8102.service",
+    }

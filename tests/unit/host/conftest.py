@@ -1,0 +1,148 @@
+"""A host in a temporary folder: its state, its systemd and its programs, without root rights."""
+
+import base64
+import grp
+import os
+import pwd
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+from deploys.host import facts, instances, packages, redis, release, transaction
+
+# No test of ours has a deadline: the machine may be busy.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+USER = pwd.getpwuid(os.geteuid()).pw_name
+GROUP = grp.getgrgid(os.getegid()).gr_name
+
+SYSTEMCTL = r"""
+verb=$1
+case $verb in
+show)
+    while [ "$1" != "--" ]; do shift; done; shift
+    for unit; do
+        echo "Id=$unit"
+        echo "ActiveState=$(cat "$UNITS/$unit" 2>/dev/null || echo inactive)"
+        echo
+    done ;;
+start | restart | reload)
+    shift
+    for unit; do
+        if [ -e "$UNITS/$unit.accepts" ] && ! sh "$UNITS/$unit.accepts"; then
+            echo failed >"$UNITS/$unit"; echo "Job for $unit failed." >&2; exit 1
+        fi
+        echo active >"$UNITS/$unit"
+    done ;;
+stop | disable)
+    for unit; do :; done
+    case "$*" in stop* | *--now*) rm -f "$UNITS/$unit" ;; esac ;;
+esac
+"""
+
+
+class Host:
+    """The folder of one host, the programs on its PATH, and what was called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.root = folder / "root"
+        self.state = folder / "state"
+        self.units = folder / "units"
+        self.programs = folder / "bin"
+        self.log = folder / "calls"
+        for made in (self.root, self.units, self.programs):
+            made.mkdir()
+
+    def program(self, name: str, script: str = "") -> None:
+        """Put a program on the host's PATH; each call of it is recorded."""
+        path = self.programs / name
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >>{self.log}\n{script}\n')
+        path.chmod(0o755)
+
+    def calls(self, containing: str = "") -> list[str]:
+        """Calls of programs so far, in order."""
+        said = self.log.read_text().splitlines() if self.log.exists() else []
+        return [line for line in said if containing in line]
+
+    def forget_calls(self) -> None:
+        self.log.unlink(missing_ok=True)
+
+    def unit(self, name: str, *, active: bool = True, accepts: str | None = None) -> None:
+        """Set a unit's state; `accepts` is shell that decides whether it starts."""
+        if active:
+            (self.units / name).write_text("active\n")
+        if accepts is not None:
+            (self.units / f"{name}.accepts").write_text(accepts)
+
+    def is_active(self, name: str) -> bool:
+        path = self.units / name
+        return path.exists() and path.read_text().strip() == "active"
+
+    def file(self, name: str, content: str, mode: int = 0o644) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        path.chmod(mode)
+        return path
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A host with a systemd whose units start, and with nothing of Stellwerk on it."""
+    host = Host(tmp_path)
+    host.program("systemctl", SYSTEMCTL)
+    host.program("journalctl", 'for unit; do :; done; echo "journal of $unit"')
+    host.program("dpkg", "")
+    monkeypatch.setenv("PATH", f"{host.programs}:{os.environ['PATH']}")
+    monkeypatch.setenv("UNITS", str(host.units))
+    for module in (transaction, facts):
+        monkeypatch.setattr(module, "STAMPS", host.state / "stamps")
+    monkeypatch.setattr(transaction, "STAGING", host.state / "staging")
+    monkeypatch.setattr(transaction, "BACKUPS", host.state / "backups")
+    monkeypatch.setattr(instances, "INSTANCES", host.state / "instances")
+    for credentials in (facts, redis):
+        monkeypatch.setattr(credentials, "CREDENTIALS", host.state / "credentials")
+    monkeypatch.setattr(release, "COMMAND", host.folder / "stellwerk")
+    monkeypatch.setattr(packages, "LOG", host.folder / "packages.log")
+    monkeypatch.setattr(packages, "UPDATES", host.folder / "updates")
+    monkeypatch.setattr(packages, "LOCKS", (host.folder / "lock-frontend", host.folder / "lists"))
+    return host
+
+
+def file_of(path: Path, content: str, mode: int = 0o644, seed: bool = False) -> dict[str, Any]:
+    """A file in a configuration's document."""
+    encoded = base64.b64encode(content.encode()).decode()
+    owner = {"owner": USER, "group": GROUP}
+    return {"path": str(path), "content": encoded, "mode": mode, "seed": seed, **owner}
+
+
+def configuration(*files: dict[str, Any], **changed: Any) -> dict[str, Any]:
+    """A configuration's document, which needs no check and activates nothing unless told."""
+    return {
+        "name": "sample",
+        "digest": "new",
+        "files": list(files),
+        "directories": [],
+        "absent": [],
+        "check": [],
+        "tree": None,
+        "activate": {"unit": None, "how": "reload", "commands": [], "daemon_reload": False},
+        "health": [],
+        "health_seconds": 0,
+        **changed,
+    }
+
+
+def activating(unit: str, how: str = "reload", **changed: Any) -> dict[str, Any]:
+    """What a document says about its activation."""
+    return {"unit": unit, "how": how, "commands": [], "daemon_reload": False, **changed}
+
+
+def python(code: str) -> list[str]:
+    """A command that runs Python."""
+    return [sys.executable, "-c", code]
