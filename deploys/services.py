@@ -16,4 +16,9 @@ wanted = services.instances(cluster, declared, placed, release(host.settings, ho
 start_instances(
     wanted=wanted, absent=lambda present: present.keys() - mine, name="Instances that do not run"
 )
-roll_instances(wanted=wanted, name="Instances of an old generation", _serial=True)
+roll_instances(
+    wanted=wanted,
+    prefix=host.settings.runtime.prefix,
+    name="Instances of an old generation",
+    _serial=True,
+)

@@ -164,6 +164,7 @@ def install_release(release: Release, keep: int) -> Commands:
     }
     yield _tool("release", document, f"release {release.name}")
     _changed()
+    current_run().released.add(host.name)
 
 
 @operation()
@@ -183,12 +184,17 @@ def start_instances(
 
 
 @operation()
-def roll_instances(wanted: Iterable[Instance]) -> Commands:
+def roll_instances(wanted: Iterable[Instance], prefix: str) -> Commands:
     """Restart one after the other what runs an old generation; a failure ends it everywhere (C6).
 
-    To be run serially: pyinfra itself would go on with the next host after a failure.
+    A release that came with this run is then given up on every host. To be run serially: pyinfra
+    itself would go on with the next host after a failure.
     """
     run = current_run()
+    fall_back = host.name in run.released
+    if run.roll_failed and fall_back:
+        yield _tool("fall-back", {"prefix": prefix}, "back to the release of before")
+        return
     facts = _fresh("instances")["instances"]
     outdated = [
         one for one in wanted if facts.get(one.name, {}).get("generation") != one.generation
@@ -197,7 +203,11 @@ def roll_instances(wanted: Iterable[Instance]) -> Commands:
         host.noop("left as they are" if run.roll_failed else "all instances run their generation")
         return
     run.roll_failed = True  # until the host says otherwise
-    document = {"instances": [one.document() for one in outdated]}
+    document = {
+        "instances": [one.document() for one in outdated],
+        "prefix": prefix,
+        "fall_back": fall_back,
+    }
     yield _tool("roll", document, f"rolling {', '.join(one.name for one in outdated)}")
     run.roll_failed = False
     _changed()

@@ -51,6 +51,7 @@ class Run:
     master: Endpoint | None = None
     placed: tuple[Placed, ...] | None = None
     changed: set[str] = field(default_factory=set)
+    released: set[str] = field(default_factory=set)
     roll_failed: bool = False
 
 

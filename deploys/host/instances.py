@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from . import checks, units
+from . import checks, release, units
 from .command import Failure, run, run_or_fail
 from .paths import INSTANCES, make_private
 
@@ -45,12 +45,21 @@ def start(document: dict[str, Any]) -> None:
 def roll(document: dict[str, Any]) -> None:
     """Restart the given instances one at a time; the first unhealthy one ends it.
 
+    With `fall_back` that one runs the release of before again, as the others still do.
+
     Raises:
         Failure: an instance did not start or is not healthy, with its last journal lines.
     """
     for instance in document["instances"]:
-        units.activate(f"{instance['name']}.service", "restart")
-        _confirm(instance)
+        unit = f"{instance['name']}.service"
+        try:
+            units.activate(unit, "restart")
+            _confirm(instance)
+        except Failure:
+            if document.get("fall_back"):
+                release.fall_back(document)
+                run(["systemctl", "restart", unit], timeout=units.START_TIMEOUT_SECONDS)
+            raise
 
 
 def _confirm(instance: dict[str, Any]) -> None:

@@ -32,6 +32,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "restart-redis": redis_restart.restart,
     "postgresql": postgresql.execute,
     "release": release.install,
+    "fall-back": release.fall_back,
     "start": instances.start,
     "roll": instances.roll,
 }

@@ -12,6 +12,8 @@ from typing import Any
 from .command import Failure, run, sentence_of
 from .paths import COMMAND
 
+PREVIOUS = "previous"  # the link to the release that was in use before the current one
+
 
 def state(prefix: Path) -> dict[str, Any]:
     """The release in use and all complete ones, oldest first."""
@@ -36,6 +38,9 @@ def install(document: dict[str, Any]) -> None:
     target = releases / document["name"]
     if not target.is_dir():
         _unpack(document, target)
+    before = state(prefix)["current"]
+    if before and before != target.name:
+        _point(prefix / PREVIOUS, before)
     _switch(prefix, target)
     _prune(prefix, document["keep"], target.name)
 
@@ -71,11 +76,23 @@ def _unpack(document: dict[str, Any], target: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _switch(prefix: Path, target: Path) -> None:
-    temporary = prefix / f".current.{os.getpid()}"
+def fall_back(document: dict[str, Any]) -> None:
+    """Use the release of before again, where there was one."""
+    prefix = Path(document["prefix"])
+    previous = prefix / PREVIOUS
+    if previous.is_symlink() and previous.is_dir():
+        _point(prefix / "current", previous.readlink().name)
+
+
+def _point(link: Path, release: str) -> None:
+    temporary = link.parent / f".{link.name}.{os.getpid()}"
     temporary.unlink(missing_ok=True)
-    temporary.symlink_to(Path("releases") / target.name)
-    temporary.replace(prefix / "current")
+    temporary.symlink_to(Path("releases") / release)
+    temporary.replace(link)
+
+
+def _switch(prefix: Path, target: Path) -> None:
+    _point(prefix / "current", target.name)
     wanted = prefix / "current" / "bin" / "stellwerk"
     if not (COMMAND.is_symlink() and COMMAND.readlink() == wanted):
         COMMAND.unlink(missing_ok=True)
@@ -83,6 +100,8 @@ def _switch(prefix: Path, target: Path) -> None:
 
 
 def _prune(prefix: Path, keep: int, current: str) -> None:
-    names = [name for name in state(prefix)["releases"] if name != current]
-    for name in names[: max(0, len(names) - (keep - 1))]:
+    previous = prefix / PREVIOUS
+    kept = {current, previous.readlink().name if previous.is_symlink() else ""}
+    names = [name for name in state(prefix)["releases"] if name not in kept]
+    for name in names[: max(0, len(names) + len(kept) - keep)]:
         shutil.rmtree(prefix / "releases" / name, ignore_errors=True)
