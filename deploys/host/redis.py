@@ -94,14 +94,14 @@ def sentinel_state() -> dict[str, Any]:
     for port in sentinels():
         try:
             with connect_sentinel(port) as connection:
-                masters = [_as_dict(flat) for flat in connection.call("SENTINEL", "MASTERS")]
+                masters = [as_dict(flat) for flat in connection.call("SENTINEL", "MASTERS")]
                 found[str(port)] = {"masters": {master["name"]: master for master in masters}}
         except RedisError as error:
             found[str(port)] = {"error": str(error)}
     return found
 
 
-def _as_dict(flat: list[str]) -> dict[str, str]:
+def as_dict(flat: list[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
@@ -183,7 +183,7 @@ def check_sentinel(check: dict[str, Any]) -> str:
     try:
         with connect_sentinel(port) as connection:
             connection.call("SENTINEL", "CKQUORUM", master)
-            seen = _as_dict(connection.call("SENTINEL", "MASTER", master))
+            seen = as_dict(connection.call("SENTINEL", "MASTER", master))
     except RedisError as error:
         return f"Sentinel on port {port}: {error}"
     if "down" in seen["flags"]:

@@ -17,7 +17,10 @@ from .resp import Connection, RedisError
 from .transaction import fill
 
 PAUSE_MILLISECONDS = 30_000  # ends by itself should this process die; lifted much earlier
+CANDIDATE_SECONDS = 40  # Sentinel asks a server every 10 s, and sees one as down for a while
+RECENT_MILLISECONDS = 3_000
 CAUGHT_UP_SECONDS = 10
+ACCEPT_SECONDS = 5
 SWITCH_SECONDS = 20
 BACK_SECONDS = 60
 POLL_SECONDS = 0.05
@@ -46,23 +49,47 @@ def restart(document: dict[str, Any]) -> None:
 
 
 def _hand_over(master: Connection, document: dict[str, Any]) -> None:
-    name = document["name"]
-    here = (document["address"], document["port"])
-    master.call("CLIENT", "PAUSE", PAUSE_MILLISECONDS, "WRITE")
-    try:
-        _wait_for_a_replica(master, document["replicas"])
-        with _sentinel(document["sentinels"]) as sentinel:
-            sentinel.call("SENTINEL", "FAILOVER", name)
-            if not _until(lambda: _named(sentinel, name) != here, SWITCH_SECONDS):
-                raise RedisError(
-                    f"the Sentinels promoted no other server within {SWITCH_SECONDS} s"
-                )
-            address, port = _named(sentinel, name)
-        master.call("REPLICAOF", address, port)
-    finally:
-        master.call("CLIENT", "UNPAUSE")
+    with _sentinel(document["sentinels"]) as sentinel:
+        name = document["name"]
+        # A replica that was restarted just now is no candidate until Sentinel has heard of it again.
+        if not _until(lambda: _has_candidate(sentinel, name), CANDIDATE_SECONDS):
+            raise RedisError(f"Sentinel sees no replica fit to take over in {CANDIDATE_SECONDS} s")
+        master.call("CLIENT", "PAUSE", PAUSE_MILLISECONDS, "WRITE")
+        try:
+            _wait_for_a_replica(master, document["replicas"])
+            address, port = _fail_over(sentinel, name, (document["address"], document["port"]))
+            master.call("REPLICAOF", address, port)
+        finally:
+            master.call("CLIENT", "UNPAUSE")
     # Clients that stay connected would go on with a server that takes no writes any more.
     master.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+
+
+def _has_candidate(sentinel: Connection, name: str) -> bool:
+    """Whether a replica is linked to the master and not seen as down, as Sentinel requires."""
+    replicas = map(redis.as_dict, sentinel.call("SENTINEL", "REPLICAS", name))
+    return any(
+        replica["flags"] == "slave"
+        and replica["master-link-status"] == "ok"
+        and int(replica["last-ok-ping-reply"]) < RECENT_MILLISECONDS
+        for replica in replicas
+    )
+
+
+def _fail_over(sentinel: Connection, name: str, old: tuple[str, int]) -> tuple[str, int]:
+    """Have the Sentinels promote a replica; the new master."""
+    deadline = time.monotonic() + ACCEPT_SECONDS
+    while True:
+        try:
+            sentinel.call("SENTINEL", "FAILOVER", name)
+            break
+        except RedisError as error:
+            if "NOGOODSLAVE" not in str(error) or time.monotonic() >= deadline:
+                raise
+            time.sleep(POLL_SECONDS)
+    if not _until(lambda: _named(sentinel, name) != old, SWITCH_SECONDS):
+        raise RedisError(f"the Sentinels promoted none within {SWITCH_SECONDS} s")
+    return _named(sentinel, name)
 
 
 def _wait_for_a_replica(master: Connection, replicas: list[list[Any]]) -> None:
