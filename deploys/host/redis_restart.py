@@ -51,7 +51,7 @@ def restart(document: dict[str, Any]) -> None:
 def _hand_over(master: Connection, document: dict[str, Any]) -> None:
     with _sentinel(document["sentinels"]) as sentinel:
         name = document["name"]
-        # A replica that was restarted just now is no candidate until Sentinel has heard of it again.
+        # A replica that was just restarted is no candidate until Sentinel has heard of it again.
         if not _until(lambda: _has_candidate(sentinel, name), CANDIDATE_SECONDS):
             raise RedisError(f"Sentinel sees no replica fit to take over in {CANDIDATE_SECONDS} s")
         master.call("CLIENT", "PAUSE", PAUSE_MILLISECONDS, "WRITE")
