@@ -1,5 +1,7 @@
 """The host in `databases`: PostgreSQL tuned for it, its roles and the product's database."""
 
+from functools import partial
+
 from deploys.components import postgresql
 from deploys.engine.operations import converge_postgresql, install_configs, restart_postgresql
 from deploys.engine.run import here
@@ -13,12 +15,12 @@ install_configs(
     name="PostgreSQL",
 )
 converge_postgresql(
-    plan=lambda answer: postgresql.statements(settings, answer) if concerned else (),
+    plan=partial(postgresql.statements, settings) if concerned else None,
     what="roles and database",
     name="PostgreSQL roles and database",
 )
 restart_postgresql(
-    pending=lambda answer: postgresql.pending(answer) if concerned else (),
+    pending=postgresql.pending if concerned else None,
     unit=postgresql.unit(host.facts),
     allowed=bool(settings.postgresql.allow_restart),
     name="PostgreSQL restart, if one waits",

@@ -1,5 +1,7 @@
 """The hosts in `caches`: Redis servers, configured while they run."""
 
+from functools import partial
+
 from deploys.components import redis
 from deploys.engine.operations import converge_redis, install_configs, restart_redis
 from deploys.engine.run import here, redis_master
@@ -13,16 +15,16 @@ install_configs(
     name="Redis",
 )
 converge_redis(
-    plan=lambda facts: redis.live_commands(cluster, declared, facts) if concerned else (),
+    plan=partial(redis.live_commands, cluster, declared) if concerned else None,
     name="Redis settings",
 )
 restart_redis(
-    plan=lambda facts: redis.restarts(cluster, declared, facts, "slave"),
+    plan=partial(redis.restarts, cluster, declared, role="slave") if concerned else None,
     name="Redis replicas that need a restart",
     _serial=True,
 )
 restart_redis(
-    plan=lambda facts: redis.restarts(cluster, declared, facts, "master"),
+    plan=partial(redis.restarts, cluster, declared, role="master") if concerned else None,
     name="Redis master, if it needs a restart",
     _serial=True,
 )

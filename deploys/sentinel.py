@@ -1,5 +1,7 @@
 """The hosts in `sentinels`: Sentinels that watch the Redis servers."""
 
+from functools import partial
+
 from deploys.components import sentinel
 from deploys.engine.operations import converge_redis, install_configs
 from deploys.engine.run import here, redis_master
@@ -13,6 +15,6 @@ install_configs(
     name="Sentinel",
 )
 converge_redis(
-    plan=lambda facts: sentinel.live_commands(cluster, declared, facts) if concerned else (),
+    plan=partial(sentinel.live_commands, cluster, declared) if concerned else None,
     name="Sentinel settings",
 )

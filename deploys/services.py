@@ -14,11 +14,15 @@ install_configs(configs=services.data(declared), name="Sample data")
 install_configs(configs=services.configs(cluster, declared), name="Services")
 wanted = services.instances(cluster, declared, placed, release(host.settings, host.facts).name)
 start_instances(
-    wanted=wanted, absent=lambda present: present.keys() - mine, name="Instances that do not run"
+    wanted=wanted,
+    absent=lambda present: present.keys() - mine,
+    concerned="apps" in host.groups,
+    name="Instances that do not run",
 )
 roll_instances(
     wanted=wanted,
     prefix=host.settings.runtime.prefix,
+    concerned="apps" in host.groups,
     name="Instances of an old generation",
     _serial=True,
 )

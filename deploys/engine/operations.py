@@ -22,7 +22,7 @@ from deploys.engine.resources import (
     RedisCommands,
     why_install,
 )
-from deploys.engine.run import ask, current_run, here, refresh
+from deploys.engine.run import SECTIONS, ask, current_run, here, refresh
 from stellwerk.database.statement import Statement, psql_script
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
@@ -36,12 +36,14 @@ def _tool(name: str, document: dict[str, Any], what: str) -> StringCommand:
 
 
 def _changed() -> None:
-    current_run().changed.add(host.name)
+    """The present host is not what it was: facts of it that matter are to be read again."""
+    current_run().stale[host.name] = set(SECTIONS)
 
 
 def _fresh(*sections: str) -> Facts:
-    """Facts as they are now: read again where this run has already changed the host."""
-    if state.is_executing and host.name in current_run().changed:
+    """Facts as they are now: read again where this run has changed the host since."""
+    stale = current_run().stale[host.name]
+    if state.is_executing and stale.intersection(sections):
         refresh(*sections)
     return here().facts
 
@@ -92,8 +94,10 @@ def install_configs(configs: Iterable[ConfigSet]) -> Commands:
 
 
 @operation()
-def converge_redis(plan: Callable[[Facts], Iterable[RedisCommands]]) -> Commands:
+def converge_redis(plan: Callable[[Facts], Iterable[RedisCommands]] | None) -> Commands:
     """Set on running Redis servers and Sentinels what differs from the settings (C3)."""
+    if plan is None:
+        return
     for commands in plan(_fresh("redis", "sentinel")):
         names = ", ".join(str(command[-2]) for command in commands.commands)
         yield _tool("redis", commands.document(), f"port {commands.port}: {names}")
@@ -101,25 +105,29 @@ def converge_redis(plan: Callable[[Facts], Iterable[RedisCommands]]) -> Commands
 
 
 @operation()
-def restart_redis(plan: Callable[[Facts], Iterable[dict[str, Any]]]) -> Commands:
+def restart_redis(plan: Callable[[Facts], Iterable[dict[str, Any]]] | None) -> Commands:
     """Restart the servers that wait for it, one at a time; a master hands over before (C3).
 
     To be run serially, replicas before the master.
     """
+    if plan is None:
+        return
     run = current_run()
     for request in plan(_fresh("redis")):
         if run.roll_failed:
             host.noop("left as it is, as another restart failed")
             return
-        run.roll_failed = True  # until the host says otherwise
+        run.roll_failed = state.is_executing  # until the host says otherwise
         yield _tool("restart-redis", request, f"restarting the Redis on port {request['port']}")
         run.roll_failed = False
         _changed()
 
 
 @operation()
-def converge_postgresql(plan: Callable[[Facts], Iterable[Statement]], what: str) -> Commands:
+def converge_postgresql(plan: Callable[[Facts], Iterable[Statement]] | None, what: str) -> Commands:
     """Run the statements that bring roles and databases to the settings (C4)."""
+    if plan is None:
+        return
     statements = list(plan(_fresh("postgresql")["postgresql"]))
     if not statements:
         host.noop(f"{what} are as wanted")
@@ -131,9 +139,11 @@ def converge_postgresql(plan: Callable[[Facts], Iterable[Statement]], what: str)
 
 @operation()
 def restart_postgresql(
-    pending: Callable[[Facts], Iterable[str]], unit: str, allowed: bool
+    pending: Callable[[Facts], Iterable[str]] | None, unit: str, allowed: bool
 ) -> Commands:
     """Name the settings that wait for a restart, and restart where that is allowed (C4)."""
+    if pending is None:
+        return
     names = list(pending(_fresh("postgresql")["postgresql"]))
     if not names:
         host.noop("no setting waits for a restart")
@@ -169,9 +179,11 @@ def install_release(release: Release, keep: int) -> Commands:
 
 @operation()
 def start_instances(
-    wanted: Iterable[Instance], absent: Callable[[Facts], Iterable[str]]
+    wanted: Iterable[Instance], absent: Callable[[Facts], Iterable[str]], concerned: bool
 ) -> Commands:
     """Start the instances that do not run, all at once, and stop those that are not wanted."""
+    if not concerned:
+        return
     facts = _fresh("instances")["instances"]
     starting = [one for one in wanted if not _runs(one, facts)]
     gone = sorted(absent(facts))
@@ -184,7 +196,7 @@ def start_instances(
 
 
 @operation()
-def roll_instances(wanted: Iterable[Instance], prefix: str) -> Commands:
+def roll_instances(wanted: Iterable[Instance], prefix: str, concerned: bool) -> Commands:
     """Restart one after the other what runs an old generation; a failure ends it everywhere (C6).
 
     A release that came with this run is then given up on every host. To be run serially: pyinfra
@@ -195,6 +207,8 @@ def roll_instances(wanted: Iterable[Instance], prefix: str) -> Commands:
     if run.roll_failed and fall_back:
         yield _tool("fall-back", {"prefix": prefix}, "back to the release of before")
         return
+    if not concerned:
+        return
     facts = _fresh("instances")["instances"]
     outdated = [
         one for one in wanted if facts.get(one.name, {}).get("generation") != one.generation
@@ -202,7 +216,7 @@ def roll_instances(wanted: Iterable[Instance], prefix: str) -> Commands:
     if run.roll_failed or not outdated:
         host.noop("left as they are" if run.roll_failed else "all instances run their generation")
         return
-    run.roll_failed = True  # until the host says otherwise
+    run.roll_failed = state.is_executing  # until the host says otherwise
     document = {
         "instances": [one.document() for one in outdated],
         "prefix": prefix,

@@ -4,7 +4,7 @@ Everything that can be refused is refused here, for all hosts at once, before an
 """
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -50,7 +50,7 @@ class Run:
     commands: Counter[str] = field(default_factory=Counter)
     master: Endpoint | None = None
     placed: tuple[Placed, ...] | None = None
-    changed: set[str] = field(default_factory=set)
+    stale: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     released: set[str] = field(default_factory=set)
     roll_failed: bool = False
 
@@ -107,6 +107,7 @@ def refresh(*sections: str) -> None:
     declared = run.cluster.hosts[host.name]
     gathered = _gather(host, declared.settings, sections or SECTIONS)
     run.facts[declared.name].update(gathered)
+    run.stale[host.name].difference_update(sections or SECTIONS)
 
 
 def facts_of(hosts: Iterable[ClusterHost]) -> dict[str, Facts]:
