@@ -4,11 +4,12 @@ from pyinfra.connectors.ssh import connector_data_meta
 from pyinfra.context import config
 
 from deploys.engine import call_stack, invocation
-from deploys.engine.transport import prompt_transport
+from deploys.engine.transport import leave_errors_to_pyinfra, prompt_transport
 
 connector_data_meta["ssh_paramiko_connect_kwargs"].default = {"transport_factory": prompt_transport}
 
 call_stack.read_no_source()
+leave_errors_to_pyinfra()
 
 # The first host that fails ends the run: the others are left whole.
 config.FAIL_PERCENT = 0

@@ -76,7 +76,7 @@ class Here:
 
 
 _lock = RLock()
-_runs: dict[int, Run] = {}
+_runs: dict[int, Run | Refused] = {}
 
 
 def here() -> Here:
@@ -94,11 +94,22 @@ def current_run() -> Run:
     with _lock:
         key = id(state.inventory)
         if key not in _runs:
-            run = Run(cluster())
-            _count_commands(run)
-            _gather_all(run, state.inventory.get_active_hosts())
-            _runs[key] = run
-        return _runs[key]
+            try:
+                _runs[key] = _begin()
+            except Refused as refusal:
+                # Kept, as every other host's turn would only find the same.
+                _runs[key] = refusal
+        found = _runs[key]
+        if isinstance(found, Refused):
+            raise found
+        return found
+
+
+def _begin() -> Run:
+    run = Run(cluster())
+    _count_commands(run)
+    _gather_all(run, state.inventory.get_active_hosts())
+    return run
 
 
 def refresh(*sections: str) -> None:

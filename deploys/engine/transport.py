@@ -1,5 +1,6 @@
 """How paramiko's connections are set up: prompt over TCP, and whole through a ProxyCommand."""
 
+import logging
 from functools import partial
 from socket import IPPROTO_TCP, TCP_NODELAY, socket
 from typing import Any
@@ -14,6 +15,14 @@ def prompt_transport(sock: Any, **keywords: Any) -> Transport:
     elif isinstance(sock, ProxyCommand):
         sock.send = partial(_send_whole, sock)  # type: ignore[method-assign]
     return Transport(sock, **keywords)
+
+
+def leave_errors_to_pyinfra() -> None:
+    """Keep paramiko from printing a traceback for each host that does not answer.
+
+    pyinfra says the same in one line; with --debug-all paramiko's own words are shown as well.
+    """
+    logging.getLogger("paramiko").addHandler(logging.NullHandler())
 
 
 def _send_whole(proxy: ProxyCommand, content: bytes) -> int:

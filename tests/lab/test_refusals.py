@@ -36,7 +36,10 @@ def refused(six: Platform) -> Iterator[Callable[..., Outcome]]:
     six.write_inventory()
     (six.folder / "group_data" / "app-2.py").unlink(missing_ok=True)
     assert six.invocations() == before
+    # What came before the refusal, such as the settings the daemons read, is put back.
+    six.deploy()
     assert six.deploy().totals["success"] == 0
+    assert six.invocations() == before
 
 
 def test_an_unreachable_host_is_named_and_the_others_are_left_whole(
