@@ -6,14 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 
 from deploys.components.instances import Placed, place
 from stellwerk.settings.cluster import Cluster, ClusterHost, load_cluster
-
-# No test of ours has a deadline: the machine may be busy.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
 
 REPOSITORY = Path(__file__).parents[3]
 GROUPS = ("balancers", "apps", "caches", "sentinels", "databases", "monitors")

@@ -5,6 +5,7 @@ from being sent.
 """
 
 import asyncio
+import errno
 import ssl
 from collections import deque
 from dataclasses import dataclass
@@ -22,16 +23,19 @@ the shortest median of the baselines (specification 1.1).
 _SWEEP_SECONDS: Final = 0.1
 _AT_ONCE: Final = 64  # starts in a row before answers are read again
 _FIRST_ERROR_STATUS: Final = 400
+_OWN_ERRORS: Final = (errno.EADDRNOTAVAIL, errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+"""What keeps this machine, rather than the server, from opening a connection."""
 
 
 @dataclass
 class Pace:
-    """How well the generator keeps to its schedule."""
+    """How well the generator does. `own_failures`: connections this machine had no means for."""
 
     started: int = 0
     late: int = 0
     worst_seconds: float = 0.0
     repeated: int = 0
+    own_failures: int = 0
 
 
 class _Exchange:
@@ -108,6 +112,7 @@ class Generator:
         cell = self.tally.cell(int(exchange.intended - self._start), exchange.drawn.kind)
         if status < _FIRST_ERROR_STATUS:
             cell.success(now - exchange.intended, now - exchange.sent)
+            self.tally.cell(int(now - self._start), exchange.drawn.kind).answered += 1
         else:
             cell.failure(f"HTTP {status}")
         if connection.is_open:
@@ -139,6 +144,8 @@ class Generator:
         """Start what is due, then wait for what is not."""
         for _ in range(_AT_ONCE):
             now = self._loop.time()
+            if self._is_hopeless(now):
+                self._number = self._total
             if self._number >= self._total or self._due > now:
                 self._schedule_next()
                 return
@@ -146,6 +153,11 @@ class Generator:
             self._number += self._plan.step
             self._due = self._start + self._plan.schedule.start_of(self._number)
         self._loop.call_soon(self._start_due)
+
+    def _is_hopeless(self, now: float) -> bool:
+        """Whether the run should long be over; what was not started then never is."""
+        plan = self._plan
+        return now > self._start + plan.schedule.duration + plan.longest_wait
 
     def _begin(self, now: float) -> None:
         late = now - self._due
@@ -196,6 +208,7 @@ class Generator:
         if isinstance(error, TimeoutError):
             self._silent(exchange, TIMED_OUT, self._loop.time())
         else:
+            self.pace.own_failures += isinstance(error, OSError) and error.errno in _OWN_ERRORS
             self._failed(exchange, f"no connection: {connection_problem(error)}")
         self._user_is_free()
 

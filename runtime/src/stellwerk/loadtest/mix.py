@@ -31,9 +31,7 @@ class Mix:
         self._random = Random(f"{plan.seed}:{plan.first}")  # noqa: S311 - load, not secrets
         self._bounds = list(accumulate(request.weight for request in plan.requests))
         self._kinds = range(len(plan.requests))
-        self._templates = [
-            _Template(request, plan, self._random) for request in plan.requests
-        ]
+        self._templates = [_Template(request, plan, self._random) for request in plan.requests]
 
     def draw(self) -> Drawn:
         """The next request."""

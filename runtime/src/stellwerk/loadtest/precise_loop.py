@@ -17,9 +17,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 class _PreciseSelector(selectors.EpollSelector):
     """Waits by select(2), which knows microseconds, for the one descriptor of epoll itself."""
 
-    def select(
-        self, timeout: float | None = None
-    ) -> list[tuple[selectors.SelectorKey, int]]:
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         if timeout is not None and timeout > 0:
             select.select([self.fileno()], [], [], timeout)
             timeout = 0

@@ -25,11 +25,13 @@ class Cell:
       not, as a quick error is no quick answer
     + service: from the sending to the end of the answer
     + failures: how many failed, by reason
+    + answered: good answers that came in these seconds, whenever their requests were meant to start
     """
 
     response: Histogram = field(default_factory=Histogram)
     service: Histogram = field(default_factory=Histogram)
     failures: Counter[str] = field(default_factory=Counter)
+    answered: int = 0
 
     @property
     def succeeded(self) -> int:
@@ -70,6 +72,7 @@ class Cell:
         self.response.merge(other.response)
         self.service.merge(other.service)
         self.failures.update(other.failures)
+        self.answered += other.answered
 
 
 class Tally:
@@ -95,7 +98,8 @@ class Tally:
                 "kind": kind,
                 "response": base64.b64encode(cell.response.packed()).decode(),
                 "service": base64.b64encode(cell.service.packed()).decode(),
-                "failures": cell.failures,
+                "failures": dict(cell.failures),
+                "answered": cell.answered,
             }
             for (second, kind), cell in taken.items()
         ]
@@ -108,16 +112,18 @@ class _Packed:
     response: bytes
     service: bytes
     failures: Counter[str]
+    answered: int
 
     @classmethod
     def of(cls, cell: Cell) -> Self:
-        return cls(cell.response.packed(), cell.service.packed(), cell.failures)
+        return cls(cell.response.packed(), cell.service.packed(), cell.failures, cell.answered)
 
     def cell(self) -> Cell:
         return Cell(
             Histogram.unpacked(self.response),
             Histogram.unpacked(self.service),
             Counter(self.failures),
+            self.answered,
         )
 
 
@@ -135,6 +141,7 @@ class Recording:
                 base64.b64decode(values["response"]),
                 base64.b64decode(values["service"]),
                 Counter(values["failures"]),
+                int(values["answered"]),
             )
             if key in self._cells:
                 cell = self._cells[key].cell()

@@ -9,16 +9,17 @@ import resource
 import signal
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, TextIO
 
 from stellwerk.loadtest.connection import tls_context
-from stellwerk.loadtest.generator import Generator
+from stellwerk.loadtest.generator import Generator, Pace
 from stellwerk.loadtest.plan import Plan
 from stellwerk.loadtest.precise_loop import new_event_loop
 
 READY: Final = "ready"
 _REPORT_SECONDS: Final = 1.0
+_OTHER_FILES: Final = 32
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Report:
     late: int
     worst_seconds: float
     repeated: int
+    own_failures: int
     in_flight: int
     waiting: int
     last: bool
@@ -47,24 +49,24 @@ class _Reporter:
         self._output = output
         self._time = time.monotonic()
         self._cpu = time.process_time()
-        self._started = self._late = self._repeated = 0
+        self._pace = Pace()
 
     def write(self, *, last: bool = False) -> None:
         now, cpu, pace = time.monotonic(), time.process_time(), self._generator.pace
         report = Report(
             elapsed=now - self._time,
             cpu=cpu - self._cpu,
-            started=pace.started - self._started,
-            late=pace.late - self._late,
+            started=pace.started - self._pace.started,
+            late=pace.late - self._pace.late,
             worst_seconds=pace.worst_seconds,
-            repeated=pace.repeated - self._repeated,
+            repeated=pace.repeated - self._pace.repeated,
+            own_failures=pace.own_failures - self._pace.own_failures,
             in_flight=self._generator.in_flight,
             waiting=self._generator.waiting,
             last=last,
             cells=self._generator.tally.take(),
         )
-        self._time, self._cpu = now, cpu
-        self._started, self._late, self._repeated = pace.started, pace.late, pace.repeated
+        self._time, self._cpu, self._pace = now, cpu, replace(pace)
         print(json.dumps(asdict(report)), file=self._output, flush=True)
 
 
@@ -72,8 +74,8 @@ def main() -> None:
     """Run the part of a plan that comes in, then report and end."""
     # Ctrl-C goes to every process of the terminal; the parent decides when this one ends.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _allow_many_connections()
     plan = Plan.from_json(sys.stdin.readline())
+    _allow_connections(plan.users)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_run(plan))
 
@@ -104,8 +106,10 @@ async def _report(reporter: _Reporter) -> None:
         reporter.write()
 
 
-def _allow_many_connections() -> None:
+def _allow_connections(count: int) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < count + _OTHER_FILES:
+        sys.exit(f"{count} users need more open files than the limit of {hard} (ulimit -Hn)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 

@@ -1,0 +1,156 @@
+"""Line charts as inline SVG, without scripts. Colours come from the page's style sheet. Pure."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Final
+
+# Small enough for its text to stay readable where a phone shows it at three quarters of its size.
+_WIDTH: Final = 480
+_HEIGHT: Final = 240
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 30
+_TICKS: Final = 4
+_MOST_LINES: Final = 6
+
+Points = Sequence[tuple[float, float | None]]
+"""Pairs of x and y; None is a gap."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart."""
+
+    label: str
+    points: Points
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A horizontal line at a value that means something."""
+
+    label: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Tick:
+    """A place on the x axis with its text."""
+
+    value: float
+    label: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart. `shaded_until` tints what lies before that x."""
+
+    title: str
+    unit: str
+    lines: Sequence[Line]
+    x_ticks: Sequence[Tick]
+    marks: Sequence[Mark] = ()
+    shaded_until: float = 0.0
+
+
+def figure_element(chart: Chart) -> str:
+    """The chart as an HTML figure with title, legend and plot."""
+    legend = "".join(
+        f'<li><svg class="key" viewBox="0 0 24 8" aria-hidden="true"><path class="line l{number}"'
+        f' d="M0 4H24"/></svg>{escape(line.label)}</li>'
+        for number, line in enumerate(chart.lines[:_MOST_LINES])
+    )
+    legend += "".join(
+        '<li><svg class="key" viewBox="0 0 24 8" aria-hidden="true"><path class="mark"'
+        f' d="M0 4H24"/></svg>{escape(mark.label)}</li>'
+        for mark in chart.marks
+    )
+    return (
+        f'<figure><figcaption>{escape(chart.title)} <span class="unit">{escape(chart.unit)}</span>'
+        f'</figcaption><ul class="legend">{legend}</ul>{"".join(_svg(chart))}</figure>'
+    )
+
+
+def time_ticks(seconds: float) -> list[Tick]:
+    """Some four round times from 0 to so many seconds."""
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    step = next((step for step in steps if seconds / step <= _TICKS), 7200)
+    count = int(seconds // step)
+    return [Tick(step * number, _clock(step * number)) for number in range(count + 1)]
+
+
+def _svg(chart: Chart) -> Iterator[str]:
+    values = [y for line in chart.lines for _, y in line.points if y is not None]
+    top = _round_up(max([*values, *(mark.value for mark in chart.marks)], default=1.0))
+    first, last = _x_range(chart)
+
+    def x(value: float) -> float:
+        return _LEFT + (value - first) / (last - first) * (_WIDTH - _LEFT - _RIGHT)
+
+    def y(value: float) -> float:
+        return _HEIGHT - _BOTTOM - value / top * (_HEIGHT - _TOP - _BOTTOM)
+
+    yield f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(chart.title)}">'
+    if chart.shaded_until > first:
+        width = x(min(chart.shaded_until, last)) - _LEFT
+        yield (
+            f'<rect class="shade" x="{_LEFT}" y="{_TOP}" width="{width:.1f}"'
+            f' height="{_HEIGHT - _TOP - _BOTTOM}"/>'
+        )
+    for number in range(_TICKS + 1):
+        value = top * number / _TICKS
+        yield f'<path class="grid" d="M{_LEFT} {y(value):.1f}H{_WIDTH - _RIGHT}"/>'
+        yield (
+            f'<text class="y" x="{_LEFT - 8}" y="{y(value) + 5:.1f}">{_number(value, top)}</text>'
+        )
+    for tick in chart.x_ticks:
+        yield (
+            f'<text class="x" x="{x(tick.value):.1f}" y="{_HEIGHT - 8}">{escape(tick.label)}</text>'
+        )
+    for mark in chart.marks:
+        yield f'<path class="mark" d="M{_LEFT} {y(mark.value):.1f}H{_WIDTH - _RIGHT}"/>'
+    for number, line in enumerate(chart.lines[:_MOST_LINES]):
+        yield f'<path class="line l{number}" d="{_path(line.points, x, y)}"/>'
+    yield "</svg>"
+
+
+def _x_range(chart: Chart) -> tuple[float, float]:
+    xs = [x for line in chart.lines for x, _ in line.points]
+    xs += [tick.value for tick in chart.x_ticks]
+    first, last = min(xs, default=0.0), max(xs, default=1.0)
+    return (first, last) if last > first else (first, first + 1)
+
+
+def _path(points: Points, x: Callable[[float], float], y: Callable[[float], float]) -> str:
+    """A path that is broken at gaps; a point alone is drawn as a dot."""
+    commands, drawing = [], False
+    for position, value in points:
+        if value is None:
+            drawing = False
+            continue
+        place = f"{x(position):.1f} {y(value):.1f}"
+        commands.append(f"L{place}" if drawing else f"M{place}h.1")
+        drawing = True
+    return "".join(commands)
+
+
+def _round_up(value: float) -> float:
+    """The next number that divides well by the number of ticks."""
+    if value <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    return power * next(
+        factor for factor in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if factor * power >= value
+    )
+
+
+def _number(value: float, top: float) -> str:
+    if top >= 20 or value == 0:
+        return f"{value:,.0f}" if value == int(value) or top >= 100 else f"{value:.1f}"
+    digits = 1 if top >= 4 else 2 if top >= 0.4 else 3
+    return f"{value:.{digits}f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02}"
