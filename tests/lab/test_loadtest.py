@@ -1,0 +1,115 @@
+"""Load tests against the lab's balancers: each scenario is judged, a planted fault is found."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.lab.lab import REPOSITORY
+from tests.lab.platform import Platform
+from tests.lab.test_deploy import answer, balancer_address
+
+pytestmark = pytest.mark.lab
+
+STELLWERK = Path(sys.executable).with_name("stellwerk")
+GOOD, FAILED, BAD_INPUT, TOO_WEAK = 0, 1, 2, 3
+CORE = "services.aktienanalyse-core.environment"
+# Shortened to seconds, at the scenarios' own rates.
+SCALES = {
+    "normal_load": 0.02,
+    "peak_load": 0.03,
+    "stress_test": 0.01,
+    "endurance_test": 0.0015,
+}
+GENTLE = {
+    "duration_seconds": 5,
+    "virtual_users": 200,
+    "requests_per_second": 10,
+}
+
+
+class Run:
+    """A finished load test: its exit code, what it printed, and its report."""
+
+    def __init__(self, platform: Platform, folder: Path, scenario: str, *options: str) -> None:
+        report = folder / "report.json"
+        done = subprocess.run(
+            platform.lab.net_command(
+                [
+                    str(STELLWERK),
+                    "loadtest",
+                    "run",
+                    scenario,
+                    "--url",
+                    f"http://{balancer_address(platform)}",
+                    "--json",
+                    str(report),
+                    *options,
+                ]
+            ),
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        self.code = done.returncode
+        self.output = done.stdout + done.stderr
+        self.report: dict[str, Any] = json.loads(report.read_text()) if report.exists() else {}
+
+
+def gentle(folder: Path, **changes: object) -> Path:
+    """The shipped mixes and baselines with one scenario, `gentle`, that any machine can run."""
+    namespace: dict[str, Any] = {}
+    for name in ("loadtest", "baselines"):
+        exec((REPOSITORY / "group_data" / f"{name}.py").read_text(), namespace)
+    document = {
+        "loadtest": {**namespace["loadtest"], "scenarios": {"gentle": {**GENTLE, **changes}}},
+        "baselines": namespace["baselines"],
+    }
+    file = folder / "scenarios.yaml"
+    file.write_text(yaml.safe_dump(document))
+    return file
+
+
+@pytest.fixture
+def planted(six: Platform) -> Iterator[Platform]:
+    """The six hosts, to plant a fault in; it is taken out again."""
+    yield six
+    six.deploy()
+
+
+@pytest.mark.parametrize("scenario", SCALES)
+def test_every_scenario_ends_with_a_verdict(six: Platform, scenario: str, tmp_path: Path) -> None:
+    run = Run(six, tmp_path, scenario, "--scale", str(SCALES[scenario]))
+    assert run.code in (GOOD, FAILED, TOO_WEAK), run.output
+    assert run.report, run.output
+    assert "core GET /api/portfolios" in run.output or "portfolios" in run.output
+
+
+def test_a_planted_slow_endpoint_fails_the_run(planted: Platform, tmp_path: Path) -> None:
+    planted.deploy("--data", f"{CORE}.SAMPLE_DELAY_MS=2500")
+    run = Run(planted, tmp_path, "gentle", "--scenarios", str(gentle(tmp_path)))
+    assert run.code == FAILED, run.output
+    assert "portfolios" in run.output
+
+
+def test_planted_errors_fail_the_run(planted: Platform, tmp_path: Path) -> None:
+    planted.deploy("--data", f"{CORE}.SAMPLE_ERROR_SHARE=0.4")
+    run = Run(planted, tmp_path, "gentle", "--scenarios", str(gentle(tmp_path)))
+    assert run.code == FAILED, run.output
+    assert "error" in run.output
+
+
+def test_a_generator_that_is_too_weak_says_so(six: Platform, tmp_path: Path) -> None:
+    file = gentle(tmp_path, duration_seconds=2, requests_per_second=200_000)
+    run = Run(six, tmp_path, "gentle", "--scenarios", str(file), "--processes", "1")
+    assert run.code == TOO_WEAK, run.output
+
+
+def test_the_platform_still_answers(six: Platform) -> None:
+    assert '"portfolios"' in answer(six, f"http://{balancer_address(six)}/api/portfolios?limit=1")
