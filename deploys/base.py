@@ -1,6 +1,6 @@
 """Every host: packages of all its groups, users, limits, kernel, journal, clock, settings."""
 
-from deploys.components import base, credentials, packages
+from deploys.components import base, credentials, packages, tls
 from deploys.engine.operations import install_configs, install_packages
 from deploys.engine.run import here
 
@@ -13,6 +13,10 @@ install_packages(
     name="Packages",
 )
 install_configs(
-    configs=[*base.configs(host.run.cluster, host.declared), credentials.config(host.declared)],
+    configs=[
+        *base.configs(host.run.cluster, host.declared),
+        credentials.config(host.declared),
+        *tls.config(host.certificate),
+    ],
     name="Base",
 )

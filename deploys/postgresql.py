@@ -11,7 +11,12 @@ settings = host.settings
 concerned = "databases" in host.groups
 
 install_configs(
-    configs=[postgresql.config(host.run.cluster, host.declared, host.facts)] if concerned else [],
+    configs=(
+        *postgresql.certificates(host.facts, host.certificate),
+        postgresql.config(host.run.cluster, host.declared, host.facts),
+    )
+    if concerned
+    else (),
     name="PostgreSQL",
 )
 converge_postgresql(

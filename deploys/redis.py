@@ -11,7 +11,12 @@ cluster, declared = host.run.cluster, host.declared
 concerned = "caches" in host.groups
 
 install_configs(
-    configs=redis.configs(cluster, declared, redis_master()) if concerned else (),
+    configs=(
+        *redis.certificates(host.certificate),
+        *redis.configs(cluster, declared, redis_master()),
+    )
+    if concerned
+    else (),
     name="Redis",
 )
 converge_redis(

@@ -11,7 +11,12 @@ cluster, declared = host.run.cluster, host.declared
 concerned = "sentinels" in host.groups
 
 install_configs(
-    configs=sentinel.configs(cluster, declared, redis_master()) if concerned else (),
+    configs=(
+        *sentinel.certificates(host.settings, host.certificate),
+        *sentinel.configs(cluster, declared, redis_master()),
+    )
+    if concerned
+    else (),
     name="Sentinel",
 )
 converge_redis(

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 
+from deploys.components import tls
 from deploys.engine import tools
 from deploys.engine.preflight import committed_memory
 from deploys.engine.resources import Activation, Check, ConfigSet, Facts, File
@@ -19,6 +20,7 @@ from stellwerk.database.tuning import HostResources, Tuning, TuningInputs, tune
 from stellwerk.settings import Settings
 from stellwerk.settings.cluster import Cluster, ClusterHost
 
+TLS = tls.Copy("/etc/postgresql/tls", "postgres")
 VERSIONS = {"12": 15, "13": 17}  # Debian's release and its PostgreSQL
 # A statement of the services that takes this long is stuck, and one that waits this long for a
 # lock had better be tried again.
@@ -95,6 +97,11 @@ def explicit(settings: Settings) -> dict[str, ParameterValue]:
     return {**figures, **postgresql.parameters}
 
 
+def certificates(facts: Facts, certificate: tls.HostCertificate | None) -> tuple[ConfigSet, ...]:
+    """The server's copy of the host's certificate; a reload makes it use a renewed one."""
+    return tls.install("postgresql-tls", TLS, certificate, Activation(unit=unit(facts)))
+
+
 def config(cluster: Cluster, declared: ClusterHost, facts: Facts) -> ConfigSet:
     """The drop-in and pg_hba.conf; a restart only where it is allowed or on a first install."""
     settings = declared.settings.postgresql
@@ -106,6 +113,8 @@ def config(cluster: Cluster, declared: ClusterHost, facts: Facts) -> ConfigSet:
         "listen_addresses": f"localhost, {declared.address}",
         "port": settings.port,
     }
+    if declared.settings.tls.enabled:
+        parameters |= {"ssl": True, "ssl_cert_file": TLS.certificate, "ssl_key_file": TLS.key}
     further = {key: value for key, value in parameters.items() if key not in chosen.names}
     folder = f"/etc/postgresql/{version(facts)}/main"
     return ConfigSet(
@@ -137,7 +146,7 @@ def hba(cluster: Cluster, declared: ClusterHost) -> str:
     entries = {(roles.app, one.address) for one in cluster.group("apps")}
     for group in ("apps", "balancers", "monitors"):
         entries |= {(roles.ledger, one.address) for one in cluster.group(group)}
-    rendered = render_hba(settings.database, sorted(entries))
+    rendered = render_hba(settings.database, sorted(entries), tls=declared.settings.tls.enabled)
     return rendered + "".join(f"{line}\n" for line in settings.hba_extra)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from deploys.components import tls
 from deploys.components.master import Endpoint
 from deploys.engine import tools
 from deploys.engine.render import render
@@ -27,6 +28,7 @@ from stellwerk.settings.cluster import Cluster, ClusterHost
 PACKAGES = ("redis-server", "redis-tools")
 MASKED = ("redis-server.service",)  # instances are named by their port instead
 ACL_FILE = "/etc/redis/users.acl"
+TLS = tls.Copy("/etc/redis/tls", "redis")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,12 @@ def servers(cluster: Cluster, declared: ClusterHost) -> tuple[Server, ...]:
 
 def all_servers(cluster: Cluster) -> tuple[Server, ...]:
     return tuple(server for one in cluster.group("caches") for server in servers(cluster, one))
+
+
+def certificates(certificate: tls.HostCertificate | None) -> tuple[ConfigSet, ...]:
+    """The servers' copy of the host's certificate; servers that run read a renewed one at once."""
+    read = Activation(commands=((*tools.RUN.split(), "renew-redis-certificate"),))
+    return tls.install("redis-tls", TLS, certificate, read)
 
 
 def configs(cluster: Cluster, declared: ClusterHost, master: Endpoint) -> tuple[ConfigSet, ...]:
@@ -128,6 +136,7 @@ def _seed(cluster: Cluster, settings: Settings, server: Server, master: Endpoint
         directives=directives(cluster, settings),
         acl_file=ACL_FILE,
         replication_password=quoted(settings.redis.passwords.replication),
+        tls=TLS if settings.tls.enabled else None,
     )
     configuration = f"/etc/redis/redis-{server.port}.conf"
     return ConfigSet(

@@ -1,5 +1,6 @@
 """Sentinels: the file each starts with, and what is set while it runs (C3)."""
 
+from deploys.components import tls
 from deploys.components.master import Endpoint
 from deploys.components.redis import all_servers, quoted
 from deploys.engine import tools
@@ -18,6 +19,7 @@ from stellwerk.settings.cluster import Cluster, ClusterHost
 
 PACKAGES = ("redis-sentinel", "redis-tools")
 MASKED = ("redis-sentinel.service",)
+TLS = tls.Copy("/etc/redis/sentinel-tls", "redis")
 
 
 def unit(settings: Settings) -> str:
@@ -40,6 +42,17 @@ def options(cluster: Cluster, settings: Settings) -> dict[str, str]:
     }
 
 
+def certificates(
+    settings: Settings, certificate: tls.HostCertificate | None
+) -> tuple[ConfigSet, ...]:
+    """Sentinel's copy of the host's certificate; one that runs is restarted for a renewed one.
+
+    It has no CONFIG SET for it. Its restart takes no connection from Redis' clients.
+    """
+    restart = Activation(commands=(("systemctl", "try-restart", unit(settings)),))
+    return tls.install("sentinel-tls", TLS, certificate, restart)
+
+
 def configs(cluster: Cluster, declared: ClusterHost, master: Endpoint) -> tuple[ConfigSet, ...]:
     settings = declared.settings
     port = settings.sentinel.port
@@ -53,6 +66,7 @@ def configs(cluster: Cluster, declared: ClusterHost, master: Endpoint) -> tuple[
         options=options(cluster, settings),
         password=quoted(settings.sentinel.password),
         redis_password=quoted(settings.redis.passwords.sentinel),
+        tls=TLS if settings.tls.enabled else None,
     )
     seed = ConfigSet(
         "sentinel",

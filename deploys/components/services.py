@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from deploys.components import credentials
+from deploys.components import credentials, tls
 from deploys.components.base import HEADER
 from deploys.components.instances import Placed, on
 from deploys.engine.render import render
@@ -102,6 +102,9 @@ def environment(cluster: Cluster, declared: ClusterHost, name: str) -> str:
             "DATABASE_NAME": databases[0].settings.postgresql.database,
             "DATABASE_USER": databases[0].settings.postgresql.roles.app,
         }
+    if settings.tls.enabled:
+        # Read again at each connect, so that a renewed authority takes no restart.
+        values |= {"DATABASE_TLS_CA": tls.AUTHORITY, "REDIS_TLS_CA": tls.AUTHORITY}
     values |= service.environment
     return lines(HEADER, [f"{key}={_value(value)}" for key, value in sorted(values.items())])
 

@@ -1,15 +1,18 @@
 """The settings of this invocation of pyinfra, read and validated before any host is contacted."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 from pyinfra.api.exceptions import PyinfraError
 
+from deploys.components.tls import HostCertificate
 from stellwerk.settings.cluster import Cluster, SettingsError, load_cluster
 
 CONNECTOR_PREFIXES = ("ssh_", "_")
 
 _loaded: list[Cluster] = []
+_certificates: dict[str, HostCertificate] = {}
 
 
 class Refused(PyinfraError):
@@ -44,7 +47,25 @@ def load() -> None:
     except SettingsError as error:
         raise Refused(f"nothing was changed, as the settings are wrong:\n{error}") from error
     _check_connections(cluster)
+    _certificates.update(_certificates_of(cluster, inventory.resolve().parent))
     _loaded.append(cluster)
+
+
+def _certificates_of(cluster: Cluster, folder: Path) -> dict[str, HostCertificate]:
+    declared = [host for host in cluster.hosts.values() if host.settings.tls.enabled]
+    if not declared:
+        return {}
+    # Loaded where it is needed only: X.509 takes 40 ms of each run.
+    from deploys.engine import certificate_store
+    from deploys.engine.certificates import Subject
+
+    hosts = [
+        (Subject(host.name, host.address), host.settings.tls.certificate_days) for host in declared
+    ]
+    try:
+        return certificate_store.complete(folder, hosts, datetime.now(UTC))
+    except certificate_store.CertificateError as error:
+        raise Refused(f"nothing was changed: {error}") from error
 
 
 def _check_connections(cluster: Cluster) -> None:
@@ -67,3 +88,8 @@ def cluster() -> Cluster:
     if not _loaded:
         raise Refused("Stellwerk needs an inventory file; see the shipped one, `inventory`")
     return _loaded[0]
+
+
+def certificate_of(host: str) -> HostCertificate | None:
+    """A host's certificate by its name; None where TLS is off."""
+    return _certificates.get(host)

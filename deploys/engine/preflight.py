@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from deploys.components.tls import HostCertificate, trusts_another
 from deploys.engine.resources import Facts
 from stellwerk.settings.cluster import Cluster, ClusterHost
 
@@ -11,12 +12,19 @@ MEGABYTE = 1024**2
 SYSTEM_MEMORY_BYTES = 256 * MEGABYTE
 
 
-def problems_of(cluster: Cluster, declared: ClusterHost, facts: Facts) -> list[str]:
+def problems_of(
+    cluster: Cluster,
+    declared: ClusterHost,
+    facts: Facts,
+    certificate: HostCertificate | None = None,
+) -> list[str]:
     """One sentence for each reason why this host cannot be deployed as declared."""
     found = [
         _unknown_debian(facts),
         _full_disk(declared, facts),
         _too_little_memory(cluster, declared, facts),
+        _tls_switched(declared, facts),
+        _another_authority(certificate, facts),
     ]
     return [f"{declared.name}: {sentence}" for sentence in found if sentence]
 
@@ -66,6 +74,35 @@ def _too_little_memory(cluster: Cluster, declared: ClusterHost, facts: Facts) ->
     return (
         f"has {present // MEGABYTE} MB of memory, but its settings need {needed // MEGABYTE} MB"
         f" ({listed}, system {SYSTEM_MEMORY_BYTES // MEGABYTE} MB); lower them or add memory"
+    )
+
+
+def _tls_switched(declared: ClusterHost, facts: Facts) -> str:
+    """Between plain and TLS, replicas lose their master and clients their cache."""
+    if not declared.settings.tls.enabled:
+        if "tls" not in facts.get("stamps", {}):
+            return ""
+        return "was set up with TLS, which is not taken off again; set tls.enabled to True"
+    plain = [
+        f"{name} on port {port}"
+        for section, name in (("redis", "Redis"), ("sentinel", "Sentinel"))
+        for port, instance in facts.get(section, {}).items()
+        if not instance["tls"]
+    ]
+    if not plain:
+        return ""
+    return (
+        f"has {' and '.join(plain)} without TLS, which is not switched while there is data; set"
+        " tls.enabled to False, or set the cluster up anew"
+    )
+
+
+def _another_authority(certificate: HostCertificate | None, facts: Facts) -> str:
+    if not trusts_another(certificate, facts):
+        return ""
+    return (
+        "trusts another authority than the one in certificates/, so its daemons would refuse the"
+        " others; put the folder back from your copy"
     )
 
 

@@ -19,8 +19,9 @@ from pyinfra.context import host, state
 
 from deploys.components.instances import Placed, place
 from deploys.components.master import Endpoint, UnknownMasterError, find_master
+from deploys.components.tls import HostCertificate
 from deploys.engine import tools
-from deploys.engine.invocation import Refused, cluster
+from deploys.engine.invocation import Refused, certificate_of, cluster
 from deploys.engine.preflight import problems_of, warnings_of
 from deploys.engine.resources import Facts
 from stellwerk.database.state import state_script
@@ -69,6 +70,11 @@ class Here:
     @property
     def facts(self) -> Facts:
         return self.run.facts[self.declared.name]
+
+    @property
+    def certificate(self) -> HostCertificate | None:
+        """The host's certificate and key; None where TLS is off."""
+        return certificate_of(self.declared.name)
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -225,7 +231,8 @@ def _gather_all(run: Run, hosts: Iterable[Host]) -> None:
             run.facts[name] = found
     for declared in run.cluster.hosts.values():
         if declared.name in run.facts:
-            problems += problems_of(run.cluster, declared, run.facts[declared.name])
+            certificate = certificate_of(declared.name)
+            problems += problems_of(run.cluster, declared, run.facts[declared.name], certificate)
     if problems:
         raise Refused("nothing was changed:\n" + "\n".join(f"    {one}" for one in problems))
     for warning in warnings_of(run.cluster, run.facts):

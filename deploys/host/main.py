@@ -46,6 +46,7 @@ STEPS: dict[str, Callable[[list[str]], int]] = {
     "kernel": lambda words: kernel.apply(Path(words[0])),
     "try-redis": lambda words: redis.try_candidate(Path(words[0])),
     "load-redis-users": lambda _: redis.load_users(),
+    "renew-redis-certificate": lambda _: redis.renew_certificate(),
     "tell-sentinel": lambda words: redis.tell_sentinel(int(words[0]), words[1]),
     "activate-postgresql": lambda words: postgresql.activate(words[0], words[1] == "may-restart"),
 }

@@ -11,11 +11,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from . import redis_notes, units
+from . import redis_notes, redis_tls, units
 from .command import Failure
 from .paths import CREDENTIALS
 from .resp import Connection, RedisError
 
+CERTIFICATE_DIRECTIVES = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")
 SECRET_DIRECTIVES = ("requirepass", "masterauth", "tls-key-file-pass")
 
 
@@ -43,7 +44,7 @@ def secret_digest(value: str) -> str:
 
 def connect(port: int, address: str = "127.0.0.1") -> Connection:
     """A connection to a Redis of the cluster as its administrator."""
-    connection = Connection((address, port))
+    connection = Connection((address, port), tls=redis_tls.context())
     try:
         connection.call("AUTH", "admin", (CREDENTIALS / "redis.admin").read_text())
     except (RedisError, OSError) as error:
@@ -53,7 +54,7 @@ def connect(port: int, address: str = "127.0.0.1") -> Connection:
 
 
 def connect_sentinel(port: int, address: str = "127.0.0.1") -> Connection:
-    connection = Connection((address, port))
+    connection = Connection((address, port), tls=redis_tls.context())
     try:
         connection.call("AUTH", (CREDENTIALS / "sentinel.password").read_text())
     except (RedisError, OSError) as error:
@@ -64,7 +65,14 @@ def connect_sentinel(port: int, address: str = "127.0.0.1") -> Connection:
 
 def state() -> dict[str, Any]:
     """Per port: the configuration in force, the role, and how replication stands."""
-    return {str(port): _instance_state(port) for port in instances()}
+    return {
+        str(port): {**_instance_state(port), "tls": redis_tls.is_spoken_by(_file("redis", port))}
+        for port in instances()
+    }
+
+
+def _file(daemon: str, port: int) -> Path:
+    return Path(f"/etc/redis/{daemon}-{port}.conf")
 
 
 def _instance_state(port: int) -> dict[str, Any]:
@@ -98,6 +106,7 @@ def sentinel_state() -> dict[str, Any]:
                 found[str(port)] = {"masters": {master["name"]: master for master in masters}}
         except RedisError as error:
             found[str(port)] = {"error": str(error)}
+        found[str(port)]["tls"] = redis_tls.is_spoken_by(_file("sentinel", port))
     return found
 
 
@@ -146,6 +155,17 @@ def load_users() -> int:
         if units.is_active(f"redis-server@{port}.service"):
             with connect(port) as connection:
                 connection.call("ACL", "LOAD")
+    return 0
+
+
+def renew_certificate() -> int:
+    """Make running servers read their certificate again; their connections stay."""
+    for port in instances():
+        if units.is_active(f"redis-server@{port}.service"):
+            with connect(port) as connection:
+                # Redis reads these files again even where their names stay the same.
+                named = connection.pairs("CONFIG", "GET", *CERTIFICATE_DIRECTIVES)
+                connection.call("CONFIG", "SET", *(word for pair in named.items() for word in pair))
     return 0
 
 
@@ -208,7 +228,8 @@ def try_candidate(configuration: Path) -> int:
     """
     with tempfile.TemporaryDirectory(prefix="stellwerk-redis-") as folder:
         socket = f"{folder}/redis.sock"
-        harmless = ["--port", "0", "--unixsocket", socket, "--dir", folder, "--save", ""]
+        harmless = ["--port", "0", "--tls-port", "0", "--unixsocket", socket]
+        harmless += ["--dir", folder, "--save", ""]
         harmless += ["--daemonize", "no", "--supervised", "no", "--logfile", "", "--pidfile", ""]
         harmless += ["--appendonly", "no", "--replicaof", "no", "one"]
         server = subprocess.Popen(

@@ -1,6 +1,7 @@
 """The least of a Redis client: one command, one answer, over TCP or a unix socket."""
 
 import socket
+import ssl
 from types import TracebackType
 from typing import Any
 
@@ -10,16 +11,24 @@ class RedisError(Exception):
 
 
 class Connection:
-    """A connection to one Redis or Sentinel; every wait is bounded by `timeout` seconds."""
+    """A connection to one Redis or Sentinel; every wait is bounded by `timeout` seconds.
 
-    def __init__(self, address: str | tuple[str, int], timeout: float = 3) -> None:
+    Over TCP it is encrypted where `tls` says whom to trust.
+    """
+
+    def __init__(
+        self,
+        address: str | tuple[str, int],
+        timeout: float = 3,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         try:
             if isinstance(address, str):
                 self._socket = socket.socket(socket.AF_UNIX)
                 self._socket.settimeout(timeout)
                 self._socket.connect(address)
             else:
-                self._socket = socket.create_connection(address, timeout)
+                self._socket = _dial(address, timeout, tls)
         except OSError as error:
             raise RedisError(f"cannot connect: {error}") from error
         self._file = self._socket.makefile("rb")
@@ -87,3 +96,14 @@ class Connection:
         if len(content) < size + 2:
             raise RedisError("the connection was closed")
         return content[:-2].decode(errors="replace")
+
+
+def _dial(address: tuple[str, int], timeout: float, tls: ssl.SSLContext | None) -> socket.socket:
+    plain = socket.create_connection(address, timeout)
+    if tls is None:
+        return plain
+    try:
+        return tls.wrap_socket(plain, server_hostname=address[0])
+    except OSError:
+        plain.close()
+        raise

@@ -1,11 +1,16 @@
 """Finding the Redis master through Sentinels, against small servers that speak their protocol."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from deploys.engine.certificate_store import complete
+from deploys.engine.certificates import Subject
 from stellwerk.sample.availability import Reach
 from stellwerk.sample.cache import RedisCache
 from stellwerk.sample.configuration import CacheAddress, Endpoint, Password
@@ -14,7 +19,7 @@ Answer = Callable[[list[bytes]], bytes]
 
 
 @asynccontextmanager
-async def listening(answer: Answer) -> AsyncIterator[Endpoint]:
+async def listening(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Endpoint]:
     """A server on loopback that answers each command of the Redis protocol with `answer`."""
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -30,7 +35,7 @@ async def listening(answer: Answer) -> AsyncIterator[Endpoint]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(converse, "127.0.0.1", 0)
+    server = await asyncio.start_server(converse, "127.0.0.1", 0, ssl=tls)
     async with server:
         yield Endpoint("127.0.0.1", server.sockets[0].getsockname()[1])
 
@@ -81,12 +86,16 @@ class Site:
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
 
-    async def start(self, answer: Answer) -> Endpoint:
-        return await self._stack.enter_async_context(listening(answer))
+    async def start(self, answer: Answer, tls: ssl.SSLContext | None = None) -> Endpoint:
+        return await self._stack.enter_async_context(listening(answer, tls))
 
-    async def cache(self, *sentinels: Answer) -> RedisCache:
-        endpoints = [await self.start(sentinel) for sentinel in sentinels]
-        address = CacheAddress(tuple(endpoints), "main", "service", Password("secret"))
+    async def cache(
+        self, *sentinels: Answer, tls: ssl.SSLContext | None = None, tls_ca: Path | None = None
+    ) -> RedisCache:
+        endpoints = [await self.start(sentinel, tls) for sentinel in sentinels]
+        address = CacheAddress(
+            tuple(endpoints), "main", "service", Password("secret"), tls_ca=tls_ca
+        )
         cache = RedisCache(address, "api:core:probe:8101")
         self._stack.push_async_callback(cache.close)
         return cache
@@ -188,5 +197,45 @@ def test_without_a_master_there_is_no_value_and_no_error(named: Endpoint | None)
         assert cache.availability.reach is Reach.AWAY
         await cache.put("key", b"value", 60)
         assert await cache.get("key") is None
+
+    run(scenario)
+
+
+def served_by(name: str, folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """A server's side of TLS on loopback, and the authority that a client has to trust for it."""
+    folder.mkdir()
+    made = complete(folder, [(Subject(name, "198.18.0.31"), 365)], datetime.now(UTC))[name]
+    authority, pair = folder / "ca.pem", folder / "pair.pem"
+    authority.write_text(made.authority)
+    pair.write_text(made.certificate + made.key)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair)
+    return context, authority
+
+
+def test_with_an_authority_sentinels_and_master_are_reached_by_tls(tmp_path: Path) -> None:
+    async def scenario(site: Site) -> None:
+        tls, authority = served_by("cache-1", tmp_path / "cluster")
+        master = await site.start(FakeRedis(), tls)
+        cache = await site.cache(FakeSentinel(master), tls=tls, tls_ca=authority)
+        await cache.probe()
+        assert cache.availability.reach is Reach.REACHABLE
+
+    run(scenario)
+
+
+def test_with_an_authority_neither_plain_text_nor_another_authority_is_taken(
+    tmp_path: Path,
+) -> None:
+    async def scenario(site: Site) -> None:
+        tls, authority = served_by("cache-1", tmp_path / "cluster")
+        stranger, _ = served_by("cache-1", tmp_path / "stranger")
+        for served in (None, stranger):
+            redis = FakeRedis()
+            master = await site.start(redis, served)
+            cache = await site.cache(FakeSentinel(master), tls=tls, tls_ca=authority)
+            await cache.probe()
+            assert cache.availability.reach is not Reach.REACHABLE
+            assert redis.logins == []
 
     run(scenario)

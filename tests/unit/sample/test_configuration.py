@@ -110,6 +110,22 @@ def test_an_empty_credential_is_named(tmp_path: Path) -> None:
         read_service(MINIMAL | DATABASE | credentials(tmp_path, postgresql="\n"))
 
 
+def test_the_authorities_are_files_that_can_be_read(tmp_path: Path) -> None:
+    authority = tmp_path / "ca.pem"
+    authority.write_text("a certificate")
+    named = {"DATABASE_TLS_CA": str(authority), "REDIS_TLS_CA": str(authority)}
+    configuration = read_service(MINIMAL | DATABASE | CACHE | named)
+    assert configuration.database is not None
+    assert configuration.cache is not None
+    assert (configuration.database.tls_ca, configuration.cache.tls_ca) == (authority, authority)
+
+
+@pytest.mark.parametrize("name", ["DATABASE_TLS_CA", "REDIS_TLS_CA"])
+def test_an_authority_that_cannot_be_read_is_named(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"^{name} is '.*absent', which cannot be read"):
+        read_service(MINIMAL | DATABASE | CACHE | {name: str(tmp_path / "absent")})
+
+
 def test_a_database_is_needed_to_seed() -> None:
     with pytest.raises(ConfigurationError, match="DATABASE_HOST is not set"):
         read_database({})

@@ -7,6 +7,7 @@ away.
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from redis.asyncio import Redis
@@ -37,7 +38,8 @@ class RedisCache:
         self._address = address
         self._probe_key = probe_key
         self._sentinels = [
-            _client(endpoint, None, address.sentinel_password) for endpoint in address.sentinels
+            _client(endpoint, None, address.sentinel_password, address.tls_ca)
+            for endpoint in address.sentinels
         ]
         self._slots = asyncio.Semaphore(_CONNECTIONS)
         self._master: Endpoint | None = None
@@ -117,7 +119,8 @@ class RedisCache:
     async def _try_master(self, endpoint: Endpoint) -> None:
         client = self._client
         if client is None or endpoint != self._master:
-            client = _client(endpoint, self._address.user, self._address.password)
+            address = self._address
+            client = _client(endpoint, address.user, address.password, address.tls_ca)
         try:
             async with asyncio.timeout(_OPERATION_SECONDS):
                 await client.set(self._probe_key, b"1", ex=_PROBE_LIFETIME_SECONDS)
@@ -144,7 +147,9 @@ class RedisCache:
         task.add_done_callback(self._closing.discard)
 
 
-def _client(endpoint: Endpoint, user: str | None, password: Password | None) -> Redis:
+def _client(
+    endpoint: Endpoint, user: str | None, password: Password | None, tls_ca: Path | None
+) -> Redis:
     return Redis(
         host=endpoint.host,
         port=endpoint.port,
@@ -155,6 +160,10 @@ def _client(endpoint: Endpoint, user: str | None, password: Password | None) -> 
         retry=Retry(NoBackoff(), 0),
         protocol=2,
         driver_info=None,
+        ssl=tls_ca is not None,
+        ssl_ca_certs=str(tls_ca) if tls_ca else None,
+        ssl_cert_reqs="required",
+        ssl_check_hostname=True,
     )
 
 

@@ -45,23 +45,33 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class DatabaseAddress:
-    """How to reach PostgreSQL. A host that begins with / is the folder of its unix socket."""
+    """How to reach PostgreSQL. A host that begins with / is the folder of its unix socket.
+
+    `tls_ca` is the file of the authority that must have signed the server's certificate; without
+    one, the connection may be plain.
+    """
 
     endpoint: Endpoint
     name: str
     user: str
     password: Password | None = None
+    tls_ca: Path | None = None
 
 
 @dataclass(frozen=True)
 class CacheAddress:
-    """How to find the Redis master: the Sentinels to ask, its name there, and who we are."""
+    """How to find the Redis master: the Sentinels to ask, its name there, and who we are.
+
+    `tls_ca` is the file of the authority that must have signed the servers' and the Sentinels'
+    certificates; without one, the connections are plain.
+    """
 
     sentinels: tuple[Endpoint, ...]
     master: str
     user: str | None = None
     password: Password | None = None
     sentinel_password: Password | None = None
+    tls_ca: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -179,6 +189,19 @@ class _Variables:
             raise ConfigurationError(f"{name} is {text!r}: it must be 0 or 1.")
         return text == "1"
 
+    def file(self, name: str) -> Path | None:
+        """The path of a file that can be read, so that a wrong one is told at the start."""
+        text = self.text(name)
+        if text is None:
+            return None
+        try:
+            Path(text).open("rb").close()
+        except OSError as error:
+            raise ConfigurationError(
+                f"{name} is {text!r}, which cannot be read: {error.strerror}."
+            ) from None
+        return Path(text)
+
     def password(self, file_name: str) -> Password | None:
         """The content of a credential file; None where the unit was given no such credential."""
         directory = self.text("CREDENTIALS_DIRECTORY")
@@ -230,6 +253,7 @@ def _database(variables: _Variables) -> DatabaseAddress | None:
         name=variables.required("DATABASE_NAME"),
         user=variables.required("DATABASE_USER"),
         password=variables.password("postgresql.password"),
+        tls_ca=variables.file("DATABASE_TLS_CA"),
     )
 
 
@@ -243,6 +267,7 @@ def _cache(variables: _Variables) -> CacheAddress | None:
         user=variables.text("REDIS_USER"),
         password=variables.password("redis.password"),
         sentinel_password=variables.password("sentinel.password"),
+        tls_ca=variables.file("REDIS_TLS_CA"),
     )
 
 

@@ -69,6 +69,8 @@ def _transaction(address: DatabaseAddress) -> Iterator[_Connection]:
             dbname=address.name,
             user=address.user,
             password=address.password.value if address.password else None,
+            sslmode="verify-full" if address.tls_ca else None,
+            sslrootcert=str(address.tls_ca) if address.tls_ca else None,
             connect_timeout=_CONNECT_SECONDS,
             application_name="stellwerk-sample-seed",
         ) as connection:

@@ -114,6 +114,8 @@ class PostgresStore:
             dbname=address.name,
             user=address.user,
             password=address.password.value if address.password else None,
+            sslmode="verify-full" if address.tls_ca else None,
+            sslrootcert=str(address.tls_ca) if address.tls_ca else None,
             connect_timeout=int(_QUERY_SECONDS),
             application_name="stellwerk-sample",
             options=(

@@ -43,6 +43,9 @@ def cluster_problems(cluster: Cluster) -> Iterator[str]:
                 f"host {host.name}: sentinel.quorum: {quorum} is not accepted: expected at most"
                 f" {len(sentinels)}, the number of hosts in sentinels"
             )
+    if len({host.settings.tls.enabled for host in cluster.hosts.values()}) > 1:
+        named = ", ".join(host.name for host in cluster.hosts.values() if host.settings.tls.enabled)
+        yield f"tls.enabled: is set for {named} only; set it for all hosts, in group_data/tls.py"
     yield from _shared_addresses(cluster)
 
 

@@ -18,6 +18,7 @@ from stellwerk.settings.scaling import Scaling
 from stellwerk.settings.secrets import SecretSource
 from stellwerk.settings.sentinel import Sentinel
 from stellwerk.settings.services import Service
+from stellwerk.settings.tls import Tls
 from stellwerk.settings.types import ServiceName
 
 
@@ -38,6 +39,7 @@ class Settings(Model):
     monitoring: Monitoring = Field(default_factory=Monitoring, description="Monitoring.")
     loadtest: Loadtest = Field(default_factory=Loadtest, description="Load tests.")
     database: Database = Field(default_factory=Database, description="Contents of the database.")
+    tls: Tls = Field(default_factory=Tls, description="TLS between the hosts.")
     secrets: SecretSource = Field(
         default_factory=SecretSource, description="Where secrets come from; for the whole cluster."
     )
