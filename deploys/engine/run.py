@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import gevent
 from gevent.lock import RLock
+from paramiko import SSHException
 from pyinfra import logger
 from pyinfra.api.arguments import CONNECTOR_ARGUMENT_KEYS, pop_global_arguments
 from pyinfra.api.command import StringCommand
@@ -298,15 +299,26 @@ def _ask(pyinfra_host: Host, command: str, stdin: str) -> str:
         for key, value in cast(Mapping[str, Any], arguments).items()
         if key in CONNECTOR_ARGUMENT_KEYS
     }
-    done, output = pyinfra_host.run_shell_command(
-        StringCommand(command), **{**connector_arguments, "_stdin": stdin}
-    )
+    try:
+        done, output = pyinfra_host.run_shell_command(
+            StringCommand(command), **{**connector_arguments, "_stdin": stdin}
+        )
+    except EOFError as error:  # pyinfra asked for sudo's password, and nobody is there to answer
+        raise Refused(_no_sudo(pyinfra_host)) from error
+    except (OSError, SSHException) as error:
+        raise Refused(
+            f"{pyinfra_host.name}: the connection was lost ({error}); run again"
+        ) from error
     if done:
         return str(output.stdout)
     said = str(output.stderr).strip().splitlines() or ["no answer"]
     if said[0].startswith("sudo:"):
-        raise Refused(
-            f"{pyinfra_host.name}: the SSH user may not use sudo without a password"
-            f" ({said[0]}); allow it in sudoers, or run pyinfra with --same-sudo-password"
-        )
+        raise Refused(_no_sudo(pyinfra_host))
     raise Refused(f"{pyinfra_host.name}: the host does not answer as it should: {said[-1]}")
+
+
+def _no_sudo(pyinfra_host: Host) -> str:
+    return (
+        f"{pyinfra_host.name}: the SSH user may not use sudo without a password; allow it in"
+        " sudoers, or run pyinfra with --same-sudo-password"
+    )
