@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import instances, packages, postgresql, redis, release, units
-from .paths import CREDENTIALS, STAMPS
+from .paths import STAMPS
 
 DISKS = ("/", "/var", "/opt", "/etc")
 
@@ -34,7 +34,6 @@ def gather(request: dict[str, Any]) -> dict[str, Any]:
         "postgresql": lambda: postgresql.state(request["postgresql_script"]),
         "instances": instances.state,
         "release": lambda: release.state(Path(request["prefix"])),
-        "credentials": credentials,
     }
     return {name: sections[name]() for name in request["sections"]}
 
@@ -81,16 +80,6 @@ def files() -> dict[str, Any]:
     """Digest, mode and owner of every file that a configuration owns."""
     paths = {path for stamp in stamps().values() for path in stamp.get("files", ())}
     return {path: _file(Path(path)) for path in sorted(paths)}
-
-
-def credentials() -> dict[str, str]:
-    """Digests of the credentials on this host."""
-    if not CREDENTIALS.is_dir():
-        return {}
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(CREDENTIALS.iterdir())
-    }
 
 
 def _file(path: Path) -> dict[str, Any] | None:

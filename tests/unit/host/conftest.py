@@ -100,8 +100,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(transaction, "STAGING", host.state / "staging")
     monkeypatch.setattr(transaction, "BACKUPS", host.state / "backups")
     monkeypatch.setattr(instances, "INSTANCES", host.state / "instances")
-    for credentials in (facts, redis):
-        monkeypatch.setattr(credentials, "CREDENTIALS", host.state / "credentials")
+    monkeypatch.setattr(redis, "CREDENTIALS", host.state / "credentials")
     monkeypatch.setattr(release, "COMMAND", host.folder / "stellwerk")
     monkeypatch.setattr(packages, "LOG", host.folder / "packages.log")
     monkeypatch.setattr(packages, "UPDATES", host.folder / "updates")
