@@ -105,7 +105,8 @@ def test_a_planted_slow_endpoint_fails_the_run(planted: Platform, tmp_path: Path
 
 
 def test_planted_errors_fail_the_run(planted: Platform, tmp_path: Path) -> None:
-    planted.deploy("--data", f"{CORE}.SAMPLE_ERROR_SHARE=0.4")
+    # Every request, so that also the few of a short run are hit.
+    planted.deploy("--data", f"{CORE}.SAMPLE_ERROR_SHARE=1")
     run = Run(planted, tmp_path, "gentle", "--scenarios", str(gentle(tmp_path)))
     assert ("GET /api/portfolios", "errors") in run.failed, run.output
     assert run.code in (FAILED, TOO_WEAK), run.output
