@@ -1,6 +1,9 @@
 """The settings of this invocation of pyinfra, read and validated before any host is contacted."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from difflib import get_close_matches
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -46,6 +49,7 @@ def load() -> None:
         )
     except SettingsError as error:
         raise Refused(f"nothing was changed, as the settings are wrong:\n{error}") from error
+    _check_chosen(cluster, (*(parameters["limit"] or ()), *(parameters["exclude"] or ())))
     _check_connections(cluster)
     _certificates.update(_certificates_of(cluster, inventory.resolve().parent))
     _loaded.append(cluster)
@@ -66,6 +70,17 @@ def _certificates_of(cluster: Cluster, folder: Path) -> dict[str, HostCertificat
         return certificate_store.complete(folder, hosts, datetime.now(UTC))
     except certificate_store.CertificateError as error:
         raise Refused(f"nothing was changed: {error}") from error
+
+
+def _check_chosen(cluster: Cluster, patterns: Iterable[str]) -> None:
+    """A misspelt --limit would make a run that does nothing and ends well."""
+    hosts = cluster.hosts.values()
+    names = {*cluster.hosts, "all", *(group for host in hosts for group in host.groups)}
+    for pattern in patterns:
+        if not any(fnmatch(name, pattern) for name in names):
+            near = get_close_matches(pattern, names, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise Refused(f"{pattern} is no host and no group of the inventory{hint}")
 
 
 def _check_connections(cluster: Cluster) -> None:

@@ -120,3 +120,13 @@ def test_a_failed_host_ends_the_run_for_the_others(make_site: MakeSite) -> None:
     assert done.code != 0
     assert "apt's lock is held by apt (process 7)" in done.said
     assert not [one for one in done.sent if one.tool == "install"]
+
+
+def test_a_host_that_is_not_in_the_inventory_is_refused_with_the_nearest(
+    make_site: MakeSite,
+) -> None:
+    site = make_site({name: without_tools(fake_hosts.bare()) for name in ADDRESSES})
+    outcome = site.run("-y", "--limit", "cachse")
+    assert outcome.code != 0
+    assert "cachse is no host and no group of the inventory; did you mean caches?" in outcome.said
+    assert outcome.sent == ()
