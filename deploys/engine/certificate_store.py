@@ -3,11 +3,7 @@
 What a certificate says is in `certificates`; what goes onto which host is the components'.
 """
 
-import fcntl
-import os
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
@@ -25,6 +21,7 @@ from deploys.engine.certificates import (
     key_digest,
     new_key,
 )
+from stellwerk.settings import private_files
 
 FOLDER = "certificates"
 
@@ -50,7 +47,7 @@ def complete(
     """
     folder = inventory_folder / FOLDER
     try:
-        with _locked(_private(folder)):
+        with private_files.locked(_private(folder)):
             _private(folder / "hosts")
             signer = _authority(folder, now)
             pairs = {
@@ -76,7 +73,7 @@ def _authority(folder: Path, now: datetime) -> Pair:
         )
     if key is None:
         key = new_key()
-        _write(key_file, key)
+        private_files.write(key_file, key)
     if certificate is not None:
         present = Pair(certificate, key)
         if not _judge(certificate_file, key_file, lambda: belong_together(present)):
@@ -87,7 +84,7 @@ def _authority(folder: Path, now: datetime) -> Pair:
         if is_fresh(certificate, now):
             return present
     made = _judge(certificate_file, key_file, lambda: authority(key, now))
-    _write(certificate_file, made.certificate)
+    private_files.write(certificate_file, made.certificate)
     return made
 
 
@@ -101,8 +98,8 @@ def _host(folder: Path, signer: Pair, subject: Subject, days: int, now: datetime
             return present
     made = issue(signer, subject, days, now)
     # A run killed in between leaves two that do not belong together: the next one makes new ones.
-    _write(key_file, made.key)
-    _write(certificate_file, made.certificate)
+    private_files.write(key_file, made.key)
+    private_files.write(certificate_file, made.certificate)
     return made
 
 
@@ -144,27 +141,3 @@ def _private(folder: Path) -> Path:
     if folder.stat().st_mode & 0o077:
         raise CertificateError(f"{folder}: others may read or change it; run: chmod 700 {folder}")
     return folder
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file as a whole, readable by its owner only."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

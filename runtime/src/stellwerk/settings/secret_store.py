@@ -1,18 +1,15 @@
 """Reads the secrets from secrets.yaml or a command, and completes the file with generated ones."""
 
-import fcntl
 import os
 import secrets
 import subprocess
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from stellwerk.settings import schema
+from stellwerk.settings import private_files, schema
 from stellwerk.settings.errors import SettingsError
 from stellwerk.settings.layers import ABSENT, Layer
 from stellwerk.settings.schema import KeyPath
@@ -67,14 +64,14 @@ def complete(path: Path) -> Layer:
 
     Two runs at a time get the same secrets: the later one finds those of the earlier.
     """
-    with _locked(path.parent):
+    with private_files.locked(path.parent):
         present = read_file(path)
         wanted = missing(present)
         if wanted:
             values = _plain(present.values)
             for secret_path in wanted:
                 _put(values, secret_path, secrets.token_urlsafe(GENERATED_BYTES))
-            _write(path, _HEADER + yaml.safe_dump(values, sort_keys=False))
+            private_files.write(path, _HEADER + yaml.safe_dump(values, sort_keys=False))
         return read_file(path)
 
 
@@ -129,27 +126,3 @@ def _put(values: dict[str, Any], path: Iterable[str], value: str) -> None:
         values[key] = below if isinstance(below, dict) else {}
         values = values[key]
     values[last] = value
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace the file as a whole: a run killed here leaves the old one."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 0600
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
