@@ -26,16 +26,11 @@ def unit(settings: Settings) -> str:
     return f"redis-sentinel@{settings.sentinel.port}.service"
 
 
-def quorum(cluster: Cluster, settings: Settings) -> int:
-    """The quorum as set, or the majority of the declared Sentinels."""
-    return settings.sentinel.quorum or len(cluster.group("sentinels")) // 2 + 1
-
-
 def options(cluster: Cluster, settings: Settings) -> dict[str, str]:
     """What Sentinel keeps for its master, as SENTINEL MASTER shows it."""
     sentinel = settings.sentinel
     return {
-        "quorum": str(quorum(cluster, settings)),
+        "quorum": str(sentinel.quorum_of(len(cluster.group("sentinels")))),
         "down-after-milliseconds": str(sentinel.down_after_milliseconds),
         "failover-timeout": str(sentinel.failover_timeout_milliseconds),
         "parallel-syncs": str(sentinel.parallel_syncs),

@@ -23,7 +23,7 @@ from deploys.components.master import Endpoint, UnknownMasterError, find_master
 from deploys.components.tls import HostCertificate
 from deploys.engine import tools
 from deploys.engine.invocation import Refused, certificate_of, cluster
-from deploys.engine.preflight import problems_of, warnings_of
+from deploys.engine.preflight import PYTHONS, problems_of, warnings_of
 from deploys.engine.resources import Facts
 from stellwerk.database.state import state_script
 from stellwerk.settings import Settings
@@ -284,7 +284,7 @@ def _bare_system(words: list[str]) -> dict[str, Any]:
         "version": version,
         "codename": codename,
         "architecture": architecture,
-        "python": {"12": "3.11", "13": "3.13"}.get(version, ""),
+        "python": PYTHONS.get(version, ""),
         "memory_bytes": int(float(memory)),
         "cpus": int(cpus),
         "disk_free_bytes": {"/": int(float(disk))},
