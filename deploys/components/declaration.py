@@ -7,15 +7,19 @@ The agents bring it about; how far they are is in `progress`.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from deploys.components.generations import Generation
+from deploys.engine.resources import Facts
 from stellwerk.database.quoting import quote_literal
 from stellwerk.database.statement import Statement
 from stellwerk.instances import declaring
+from stellwerk.instances.documents import parse_snapshot
 from stellwerk.instances.model import Role, RolloutState, Snapshot
 from stellwerk.settings.services import Service
 
 DECLARED_BY = "deploy"
+EMPTY = Snapshot(at=datetime.fromtimestamp(0, UTC))
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,22 @@ class Wanted:
     apps: Sequence[str]
     balancers: Sequence[str]
     generations_kept: int
+
+
+def snapshot_of(answer: Facts) -> Snapshot | None:
+    """What the ledger says, from the facts of PostgreSQL; None where it is not known."""
+    if "error" in answer:
+        return None
+    about = answer.get("ledger", {})
+    if about.get("snapshot") is not None:
+        return parse_snapshot(about["snapshot"])
+    return None if about.get("version", 0) else EMPTY
+
+
+def plan(wanted: Wanted, answer: Facts) -> tuple[Statement, ...]:
+    """What brings the ledger to the settings; nothing while it is not known what it says."""
+    snapshot = snapshot_of(answer)
+    return () if snapshot is None else statements(wanted, snapshot)
 
 
 def statements(wanted: Wanted, snapshot: Snapshot) -> tuple[Statement, ...]:
