@@ -90,11 +90,10 @@ def desired_counts(wanted: Wanted, snapshot: Snapshot) -> Mapping[str, Mapping[s
 def removal(wanted: Wanted) -> str:
     """SQL that forgets instances of hosts that are gone, once no balancer uses them any more."""
     drain = max((one.drain_timeout_seconds for one in wanted.services.values()), default=0)
-    return (
-        f"DELETE FROM stellwerk.instances AS one WHERE {_not_in('host', wanted.apps)} AND ("
-        "NOT EXISTS (SELECT FROM stellwerk.sightings AS seen WHERE seen.service = one.service"
-        f" AND seen.port = one.port AND seen.seen <> 'out' AND NOT {_not_in('seen.balancer', wanted.balancers)})"
-        f" OR since < now() - interval '{drain:d} s')"
+    return _REMOVAL.format(
+        elsewhere=_not_in("one.host", wanted.apps),
+        strange=_not_in("seen.balancer", wanted.balancers),
+        seconds=f"{drain:d}",
     )
 
 
@@ -222,4 +221,13 @@ _OLD_GENERATIONS = """
        AND NOT EXISTS (
             SELECT FROM stellwerk.services AS one
              WHERE one.name = old.service AND old.generation IN (one.generation, one.stable))
+"""
+_REMOVAL = """
+    DELETE FROM stellwerk.instances AS one
+     WHERE {elsewhere} AND one.state = 'draining' AND (
+            one.since < now() - interval '{seconds} s'
+            OR NOT EXISTS (
+                SELECT FROM stellwerk.sightings AS seen
+                 WHERE seen.service = one.service AND seen.port = one.port
+                   AND seen.seen <> 'out' AND NOT {strange}))
 """

@@ -74,7 +74,7 @@ def progress_of_services(wanted: Wanted) -> Sequence[Progress]:
 
     Raises Refused where the ledger does not answer.
     """
-    tidy = Statement("", declaration.removal(wanted), wanted.database)
+    tidy = Statement("", declaration.removal(wanted).strip(), wanted.database)
     query = Statement("", SNAPSHOT_QUERY, wanted.database)
     request = json.dumps({"script": psql_script([tidy, query])})
     snapshot = parse_snapshot(ask(f"{tools.RUN} query", request))
