@@ -1,4 +1,4 @@
-"""The agent of app and balancer hosts: its user, unit and configuration, and what it may do (C10)."""
+"""The agent of app and balancer hosts: its user, unit, configuration, and what it may do (C10)."""
 
 import re
 from collections.abc import Iterator

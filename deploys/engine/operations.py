@@ -233,7 +233,8 @@ def _failure() -> FunctionCommand:
 def verify(checks: Callable[[], Iterable[Check]]) -> Commands:
     """Every check holds within its time, or the run fails and shows the units' journals.
 
-    `checks` is called at the end, when it is known what runs where. Nothing is changed, so a host where all is well counts as unchanged.
+    `checks` is called at the end, when it is known what runs where. Nothing is changed, so a host
+    where all is well counts as unchanged.
     """
     run = current_run()
     if not state.is_executing:

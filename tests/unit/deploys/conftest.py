@@ -28,9 +28,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def load(folder: Path) -> Load:
-    """Load a cluster of the site, by default the shipped one, with values set by dotted key."""
+    """Load a cluster of the site, by default the shipped one, with values set by dotted key.
 
-    def load(overrides: Mapping[str, Any] | None = None, inventory: str = "inventory") -> Cluster:
+    `text` is that of an inventory of its own.
+    """
+
+    def load(
+        overrides: Mapping[str, Any] | None = None,
+        inventory: str = "inventory",
+        text: str | None = None,
+    ) -> Cluster:
+        if text is not None:
+            (folder / inventory).write_text(text)
         return load_cluster(folder / inventory, [REPOSITORY / "group_data"], overrides)
 
     return load

@@ -1,4 +1,4 @@
-"""The ledger is told what differs and nothing else; the scaler's numbers are left alone (C5, C6)."""
+"""The ledger is told what differs and nothing else; the scaler's numbers stay (C5, C6)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -52,11 +52,17 @@ def having(counts: Mapping[str, Mapping[str, int]]) -> Snapshot:
     }
     return Snapshot(
         at=NOW,
-        services={one.service: Service(one.service, "a" * 16, "a" * 16, one.id)
-                  for one in rollouts.values()},
-        desired={(name, host): n for name, by_host in counts.items() for host, n in by_host.items()},
+        services={
+            one.service: Service(one.service, "a" * 16, "a" * 16, one.id)
+            for one in rollouts.values()
+        },
+        desired={
+            (name, host): number
+            for name, by_host in counts.items()
+            for host, number in by_host.items()
+        },
         rollouts=rollouts,
-    )  # fmt: skip
+    )
 
 
 numbers = st.dictionaries(st.sampled_from([*HOSTS, "gone"]), st.integers(0, 12))
