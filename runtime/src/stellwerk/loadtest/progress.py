@@ -4,7 +4,7 @@ import asyncio
 import shutil
 from typing import Final, TextIO
 
-from stellwerk.loadtest.check import figure
+from stellwerk.loadtest.check import clock, figure
 from stellwerk.loadtest.record import RunRecord
 
 _ON_TERMINAL_SECONDS: Final = 1.0
@@ -49,17 +49,24 @@ def progress_line(record: RunRecord) -> str:
     p95 = cell.response.quantile(0.95)
     waiting = sum(worker.waiting for worker in record.workers)
     parts = [
-        f"{_clock(record.elapsed)} of {_clock(schedule.duration)}",
+        f"{clock(record.elapsed)} of {clock(schedule.duration)}",
         f"{cell.answered / max(1, len(recent)):.0f} answered/s",
         "p95 -" if p95 is None else f"p95 {figure(1000 * p95)} ms",
         f"errors {figure(cell.error_percent or 0.0)} %",
         f"in flight {sum(worker.in_flight for worker in record.workers)}",
         *([f"waiting {waiting}"] if waiting else []),
+        *_busiest_host(record),
         *(["ramp-up"] if record.elapsed < schedule.ramp_up else []),
     ]
     return " · ".join(parts)
 
 
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes}:{rest:02}"
+def _busiest_host(record: RunRecord) -> list[str]:
+    """Where the CPU was highest when each host was asked last."""
+    last = {sample.source: sample.readings for sample in record.samples}
+    found = [
+        (readings["cpu_percent"], name)
+        for name, readings in last.items()
+        if "cpu_percent" in readings
+    ]
+    return [f"CPU {figure(cpu)} % {name}" for cpu, name in [max(found)]] if found else []
