@@ -1,43 +1,32 @@
 """Shows a run while it goes on: one line that changes on a terminal, else a line now and then."""
 
 import asyncio
-import shutil
 from typing import Final, TextIO
 
 from stellwerk.loadtest.check import clock, figure
 from stellwerk.loadtest.record import RunRecord
+from stellwerk.terminal.screen import Screen
 
 _ON_TERMINAL_SECONDS: Final = 1.0
 _PLAIN_SECONDS: Final = 10.0
 _RECENT_SECONDS: Final = 5
-_CLEAR_LINE: Final = "\r\x1b[K"
 
 
 class Progress:
     """Writes to a stream for people."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._terminal = stream.isatty()
+        self._screen = Screen(stream)
 
     async def show(self, record: RunRecord) -> None:
         """Show the run until cancelled."""
+        pause = _ON_TERMINAL_SECONDS if self._screen.is_terminal else _PLAIN_SECONDS
         try:
             while True:
-                await asyncio.sleep(_ON_TERMINAL_SECONDS if self._terminal else _PLAIN_SECONDS)
-                self._write(progress_line(record))
+                await asyncio.sleep(pause)
+                self._screen.show([progress_line(record)])
         finally:
-            if self._terminal:
-                self._stream.write(_CLEAR_LINE)
-                self._stream.flush()
-
-    def _write(self, line: str) -> None:
-        if self._terminal:
-            width = shutil.get_terminal_size().columns - 1
-            self._stream.write(f"{_CLEAR_LINE}{line[:width]}")
-        else:
-            self._stream.write(f"{line}\n")
-        self._stream.flush()
+            self._screen.clear()
 
 
 def progress_line(record: RunRecord) -> str:
