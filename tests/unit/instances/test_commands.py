@@ -18,11 +18,14 @@ from psycopg import sql
 
 from stellwerk.cli import main
 from stellwerk.instances import access, looking
+from stellwerk.instances.grants import LedgerRoles, grant_statements
 from stellwerk.instances.migrations import migration_statements
 from tests.unit.database.postgres_server import Server, find_binaries, running
 
 CORE = "aktienanalyse-core"
 OLD, NEW = "3f2a91c7aa00bb11", "9bc01d2e77665544"
+PASSWORD = "no-secret"
+ROLES = LedgerRoles("stellwerk_agent", "stellwerk_ledger")
 AGENT_TIMEOUT = 20.0
 
 
@@ -53,10 +56,7 @@ class Host:
                 "db-1": {"address": address, "groups": ["databases", "monitors"]},
             },
             "settings": {
-                "postgresql": {
-                    "database": self.database,
-                    "roles": {"ledger": "postgres", "agent": "agent"},
-                },
+                "postgresql": {"database": self.database},
                 "services": {
                     CORE: {**service, **balanced, "port_base": 8100},
                     "alone": {**service, "port_base": 8500},
@@ -72,7 +72,7 @@ class Host:
         for file in credentials.iterdir():
             file.unlink()
         for name in names:
-            (credentials / name).write_text("no-secret\n")
+            (credentials / name).write_text(f"{PASSWORD}\n")
 
     def sql(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         cursor = self.ledger.execute(statement.encode(), values)
@@ -126,6 +126,8 @@ def server() -> Iterator[Server]:
     if binaries is None:
         pytest.skip("no PostgreSQL server is installed here")
     with running(binaries) as started:
+        for role in (ROLES.agent, ROLES.ledger):
+            started.psql(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
         yield started
 
 
@@ -143,7 +145,10 @@ def host(
         host=str(server.data.parent), dbname=database, user="postgres", autocommit=True
     ) as connection:
         connection.execute("CREATE SCHEMA stellwerk")
-        for statement in migration_statements(0, database):
+        for statement in (
+            *migration_statements(0, database),
+            *grant_statements(ROLES, frozenset(), database),
+        ):
             connection.execute(sql.SQL(statement.sql))
     made = Host(server, database, tmp_path)
     made.sql(
@@ -388,10 +393,9 @@ def test_releases_are_listed_and_rolled_back(host: Host) -> None:
 def test_a_host_that_may_only_read_says_who_may_change(host: Host) -> None:
     host.write_settings(host.socket, "app-1")
     host.grant("postgresql.agent")
-    host.sql("DROP ROLE IF EXISTS agent")
-    host.sql("CREATE ROLE agent LOGIN SUPERUSER PASSWORD 'no-secret'")
     host.instance(8101)
-    assert host.run("instances").exit_code == 0
+    for words in (["instances"], ["instances", "log"], ["rollout", "status"], ["releases", "list"]):
+        assert host.run(*words).exit_code == 0
     result = host.run("rollout", "restart", CORE)
     assert result.exit_code == 1
     assert result.output == (
