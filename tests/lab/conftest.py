@@ -1,5 +1,6 @@
 """Clusters that several test modules share, each deployed once in a session."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -29,6 +30,11 @@ ONE = (
 )
 
 
+def lab_name(name: str) -> str:
+    """The name of a lab of the tests, so that runs with another $STELLWERK_LAB stand beside it."""
+    return f"{os.environ.get('STELLWERK_LAB', 'test')}-{name}"
+
+
 def skip_without_lab() -> None:
     """Skip where the lab cannot run, with the reason."""
     try:
@@ -41,7 +47,7 @@ def skip_without_lab() -> None:
 def bare_six(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """Six freshly booted hosts, Debian 12 and 13, with nothing on them yet."""
     skip_without_lab()
-    platform = Platform("test-six", SIX, tmp_path_factory.mktemp("six"))
+    platform = Platform(lab_name("six"), SIX, tmp_path_factory.mktemp("six"))
     platform.lab.up()
     platform.lab.reset("bare")
     yield platform
@@ -59,7 +65,7 @@ def six(bare_six: Platform) -> Platform:
 def solo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """One Debian 12 host in every group after one complete run by a user with sudo."""
     skip_without_lab()
-    platform = Platform("test-solo", ONE, tmp_path_factory.mktemp("solo"))
+    platform = Platform(lab_name("solo"), ONE, tmp_path_factory.mktemp("solo"))
     platform.lab.up()
     platform.lab.reset("bare")
     platform.deploy()

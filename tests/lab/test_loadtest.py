@@ -47,6 +47,8 @@ class Run:
                     scenario,
                     "--url",
                     f"http://{balancer_address(platform)}",
+                    "--inventory",
+                    str(platform.inventory),
                     "--json",
                     str(report),
                     *options,
@@ -110,6 +112,41 @@ def test_planted_errors_fail_the_run(planted: Platform, tmp_path: Path) -> None:
     run = Run(planted, tmp_path, "gentle", "--scenarios", str(gentle(tmp_path)))
     assert ("GET /api/portfolios", "errors") in run.failed, run.output
     assert run.code in (FAILED, TOO_WEAK), run.output
+
+
+@pytest.fixture
+def busy(six: Platform) -> Iterator[str]:
+    """A host of which every processor is busy."""
+    host = "app-1"
+    six.shell(
+        host,
+        "systemd-run --quiet --collect --unit=busy --property=CPUWeight=1 --property=Nice=19"
+        " sh -c 'for _ in $(seq $(nproc)); do while :; do :; done & done; wait'",
+    )
+    yield host
+    six.shell(host, "systemctl stop busy.service")
+
+
+def test_a_busy_host_breaks_the_limit_and_is_named(
+    six: Platform, busy: str, tmp_path: Path
+) -> None:
+    run = Run(six, tmp_path, "gentle", "--scenarios", str(gentle(tmp_path, duration_seconds=12)))
+    # The lab's hosts share this machine's processors, so the others say the same.
+    assert (busy, "CPU") in run.failed, run.output
+    assert f"{busy} CPU: " in run.output
+    assert run.code in (FAILED, TOO_WEAK), run.output
+
+
+def test_every_host_is_watched(six: Platform, tmp_path: Path) -> None:
+    run = Run(
+        six,
+        tmp_path,
+        "gentle",
+        *("--scenarios", str(gentle(tmp_path, duration_seconds=12)), "--watch-hosts", "all"),
+    )
+    limits = {(c["subject"], c["statistic"]) for c in run.report["checks"] if c["measured"]}
+    for node in six.nodes:
+        assert {(node.name, "CPU"), (node.name, "memory")} <= limits, run.output
 
 
 def test_a_generator_that_is_too_weak_says_so(six: Platform, tmp_path: Path) -> None:

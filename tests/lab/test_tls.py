@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.conftest import GROUPS, skip_without_lab
+from tests.lab.conftest import GROUPS, lab_name, skip_without_lab
 from tests.lab.platform import Node, Platform
 from tests.lab.test_deploy import CREDENTIALS, MASTER_NAME, answer
 from tests.lab.waiting import wait_until
@@ -33,7 +33,7 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as connection
 def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     """One Debian 12 host in every group, deployed with TLS from the start."""
     skip_without_lab()
-    platform = Platform("tls", [HOST], tmp_path_factory.mktemp("tls"))
+    platform = Platform(lab_name("tls"), [HOST], tmp_path_factory.mktemp("tls"))
     (platform.folder / "group_data" / "tls.py").write_text("tls = {'enabled': True}\n")
     platform.lab.up()
     platform.lab.reset("bare")

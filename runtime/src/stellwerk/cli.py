@@ -7,7 +7,10 @@ import click
 
 COMMANDS: Final = {
     "agent": "stellwerk.instances.agent.command:agent",
+    "instances": "stellwerk.instances.command:instances",
     "loadtest": "stellwerk.loadtest.command:loadtest",
+    "releases": "stellwerk.instances.releases_command:releases",
+    "rollout": "stellwerk.instances.rollout_command:rollout",
     "sample": "stellwerk.sample.command:sample",
     "settings": "stellwerk.settings.command:settings",
 }

@@ -18,6 +18,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from stellwerk.loadtest.command import loadtest
+from stellwerk.sample.dataset import Amounts
 
 ERRORS = {"/broken"}
 SLOW_SECONDS = {"/slow": 0.1}
@@ -46,6 +47,13 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 500
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every command runs in a folder of its own, where no inventory names real hosts."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -303,11 +311,32 @@ def test_a_file_that_holds_no_certificate_is_one_sentence(tmp_path: Path, tls_ur
     assert done.stderr == f"Error: {file}: holds no certificate in PEM form\n"
 
 
-def test_seeding_without_a_database_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seeding_without_a_database_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("DATABASE_HOST", raising=False)
-    done = run("seed")
+    done = run("seed", "--scenarios", scenarios(tmp_path))
     assert done.exit_code == 2
     assert done.stderr.startswith("Error: DATABASE_HOST is not set")
+
+
+def test_seeding_makes_as_much_as_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Amounts] = []
+
+    def ensure_data(*arguments: Any) -> str:
+        asked.append(arguments[-1])
+        return "done"
+
+    for name in ("HOST", "PORT", "NAME", "USER"):
+        monkeypatch.setenv(f"DATABASE_{name}", "5432")
+    monkeypatch.setattr("stellwerk.sample.seed.ensure_data", ensure_data)
+    data = {"users": 2, "portfolios": 3, "assets": 4, "trades_per_portfolio": 5}
+    file = tmp_path / "scenarios.yaml"
+    file.write_text(yaml.safe_dump({"loadtest": {"data": data}}))
+    assert run("seed", "--scenarios", file).output == "done\n"
+    assert asked == [Amounts(users=2, portfolios=3, assets=4, trades_per_portfolio=5)]
 
 
 def test_the_commands_are_known_without_loading_what_they_run() -> None:

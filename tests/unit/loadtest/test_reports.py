@@ -100,6 +100,29 @@ def test_the_page_is_whole_and_needs_nothing_else() -> None:
     assert elements.seen.count("figure") == 6
 
 
+def test_each_host_is_a_line_of_a_plot_however_many_there_are() -> None:
+    hosts = [f"app-{number}" for number in range(1, 9)]
+    samples = tuple(
+        Sample(second, host, {"cpu_percent": 10.0, "memory_percent": 20.0})
+        for second in (5, 10)
+        for host in hosts
+    )
+    run = record(samples=(*samples, Sample(5, "db-1", {}, "no route")))
+    text = page(run, judge(run, definitions(), []))
+    for title in ("CPU, 1 to 6 of 8", "CPU, 7 to 8 of 8", "Memory, 7 to 8 of 8"):
+        assert title in text
+    for host in hosts:
+        assert text.count(f"</svg>{host}</li>") == 2
+    assert "Not measured: db-1: no route." in text
+
+
+def test_the_table_tells_the_figures_of_a_long_name_apart() -> None:
+    lines = table(*failed_run()).splitlines()
+    for ending in ("… CPU", "… memory"):
+        (line,) = [line for line in lines if ending in line]
+        assert line.startswith("http://app-1.a-rat")
+
+
 def test_what_a_server_says_cannot_become_markup() -> None:
     text = page(*failed_run())
     assert "<b>" not in text

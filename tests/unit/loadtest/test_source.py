@@ -6,7 +6,7 @@ import pytest
 
 from stellwerk.loadtest.plan import Target
 from stellwerk.loadtest.planning import PlanError, plan_run, processes_needed, read_headers
-from stellwerk.loadtest.source import Definitions, from_file, from_settings
+from stellwerk.loadtest.source import Definitions, Project, from_file
 from stellwerk.settings.errors import SettingsError
 
 REPOSITORY = Path(__file__).parents[3]
@@ -16,7 +16,7 @@ TARGET = Target("shop.example", 80)
 @pytest.fixture(scope="module")
 def shipped() -> Definitions:
     """What the repository's own settings hold."""
-    return from_settings(REPOSITORY / "inventory", [])
+    return Project(None, REPOSITORY / "inventory").definitions
 
 
 @pytest.mark.parametrize(

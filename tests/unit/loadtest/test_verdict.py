@@ -145,28 +145,70 @@ def test_five_seconds_beyond_the_limit_of_response_time_fail() -> None:
     verdict = judge(record(slow_ms={10: 6000, 11: 6000}), definitions(), [])
     (failed,) = verdict.failed
     assert failed.name == "response time p95 of 5 s"
-    assert "after 10 s" in failed.sentence()
+    assert failed.sentence() == (
+        "response time p95 of 5 s: 6,000 ms, over the limit of 5,000 ms at 0:10"
+    )
 
 
 def test_a_host_beyond_its_limit_fails_and_is_named() -> None:
     samples = (Sample(5, "app-1", {"cpu_percent": 50}), Sample(10, "app-1", {"cpu_percent": 95}))
     (failed,) = judge(record(samples=samples), definitions(), []).failed
-    assert failed.sentence() == (
-        "CPU of app-1 highest: 95.0 %, asked is at most 90.0 % (after 10 s)"
+    assert failed.sentence() == "app-1 CPU: 95.0 %, over the limit of 90.0 % at 0:10"
+
+
+def test_what_nobody_watched_is_not_judged_and_said() -> None:
+    run = record()
+    run.no_hosts = "inventory: there is no such inventory"
+    verdict = judge(run, definitions(), [])
+    limits = checks(verdict, Group.LIMIT)
+    for name in ("CPU highest", "memory highest"):
+        assert limits[name].outcome is Outcome.NOT_JUDGED
+        assert limits[name].measured is None
+    assert verdict.result is Result.GOOD
+    (note,) = [note for note in verdict.notes if "CPU" in note]
+    assert note == (
+        "CPU and memory of the hosts were not measured: inventory: there is no such inventory."
     )
 
 
-def test_what_nobody_watched_is_not_judged() -> None:
-    verdict = judge(record(), definitions(), [])
-    limits = checks(verdict, Group.LIMIT)
-    assert limits["CPU highest"].outcome is Outcome.NOT_JUDGED
-    assert limits["CPU highest"].measured is None
+def silent(source: str, *seconds: int, problem: str = "no answer within 2 s") -> tuple[Sample, ...]:
+    return tuple(Sample(second, source, {}, problem) for second in seconds)
+
+
+def test_hosts_that_never_answered_are_not_judged_and_said_with_the_reason() -> None:
+    samples = (
+        *silent("app-1", 0, 5),
+        *silent("app-2", 0, 5),
+        *silent("db-1", 0, 5, problem="Permission denied (publickey)"),
+        Sample(5, "lb-1", {"cpu_percent": 5, "memory_percent": 5}),
+    )
+    verdict = judge(record(samples=samples), definitions(), [])
+    assert verdict.result is Result.GOOD
+    check = checks(verdict, Group.LIMIT)["app-1 CPU and memory"]
+    assert (check.outcome, check.measured) == (Outcome.NOT_JUDGED, None)
+    assert check.reason == "not measured: no answer within 2 s"
+    assert [note for note in verdict.notes if "Not measured" in note] == [
+        "Not measured: app-1, app-2: no answer within 2 s.",
+        "Not measured: db-1: Permission denied (publickey).",
+    ]
 
 
 def test_a_source_that_fell_silent_cannot_vouch_for_its_limits() -> None:
-    samples = (Sample(5, "app-1", {"cpu_percent": 5}), *(Sample(s, "app-1", {}) for s in (10, 15)))
+    samples = (Sample(0, "app-1", {"memory_percent": 5}), *silent("app-1", 5, 10))
     (failed,) = judge(record(samples=samples), definitions(), []).failed
-    assert "it answered 1 of 3 times" in failed.sentence()
+    assert failed.sentence() == (
+        "app-1 answers: 33.3 %, asked is at least 50.0 %"
+        " (it answered 1 of 3 times, last: no answer within 2 s)"
+    )
+
+
+def test_a_source_that_was_silent_for_a_while_is_noted() -> None:
+    answered = (Sample(second, "app-1", {"cpu_percent": 5}) for second in (0, 5, 15))
+    verdict = judge(record(samples=(*answered, *silent("app-1", 10))), definitions(), [])
+    assert verdict.result is Result.GOOD
+    assert "app-1 did not answer 1 of 4 times, first at 0:10: no answer within 2 s." in (
+        verdict.notes
+    )
 
 
 def earlier(*p50: float) -> list[EarlierRun]:

@@ -81,6 +81,25 @@ def test_what_pyinfra_reads_from_data_is_left_alone(site: Site) -> None:
     site.load({"ssh_port": 2222})
 
 
+def test_what_pyinfra_reads_of_a_host_comes_from_the_host_else_its_groups_else_everyone(
+    site: Site,
+) -> None:
+    site.write(
+        "inventory",
+        """
+        _hosts = [("a", {"address": "198.18.0.1"}), ("b", {"address": "198.18.0.2"})]
+        all = (_hosts, {"ssh_port": 7})
+        apps = (["a"], {"ssh_key": "key"})
+        databases = [("a", {"ssh_port": 8})]
+        """,
+    )
+    site.write("all", 'ssh_user = "operator"\n')
+    site.write("apps", 'ssh_user = "app"\n')
+    cluster = site.load()
+    assert cluster.host("b").data == {"ssh_user": "operator", "ssh_port": 7}
+    assert cluster.host("a").data == {"ssh_user": "app", "ssh_port": 8, "ssh_key": "key"}
+
+
 def test_imported_names_are_no_settings(site: Site) -> None:
     site.write("redis", "import os\nfrom pathlib import Path as P\nredis = {}\n")
     site.load()

@@ -193,11 +193,11 @@ class Ledger:
             errors=[one.errors for one in seen],
         )
 
-    async def hold(self, key: InstanceKey, held: bool) -> None:
+    async def hold(self, key: InstanceKey, held: bool, by: str = "") -> None:
         """Keep an instance out of rotation, or let it in again. Raises LedgerRefusedError for one
         that is not in the ledger.
         """
-        rows = await self._ask(_HOLD, service=key.service, port=key.port, held=held)
+        rows = await self._ask(_HOLD, service=key.service, port=key.port, held=held, by=by)
         if not rows:
             raise LedgerRefusedError(
                 f"{key} is not in the ledger; `stellwerk instances` lists those that are."
@@ -326,6 +326,10 @@ class ServiceTransaction:
         is left as it is, as operators own it.
         """
         await self._ask(_PUT, _values(instance))
+
+    async def hold(self, key: InstanceKey, held: bool, by: str) -> None:
+        """Keep an instance out of rotation for an operator, or let it in again."""
+        await self._ask(_HOLD, {**key._asdict(), "held": held, "by": by})
 
     async def remove(self, key: InstanceKey) -> None:
         """Take an instance out of the ledger, with what balancers saw of it."""
@@ -465,8 +469,10 @@ _HOLD: Final = """
         WHERE service = %(service)s AND port = %(port)s AND held <> %(held)s
         RETURNING service, port, host
     ), told AS (
-        INSERT INTO stellwerk.events (kind, service, port, host)
-        SELECT CASE WHEN %(held)s THEN 'held' ELSE 'released' END, service, port, host FROM changed)
+        INSERT INTO stellwerk.events (kind, service, port, host, detail)
+        SELECT CASE WHEN %(held)s THEN 'held' ELSE 'released' END, service, port, host,
+            CASE WHEN %(by)s <> '' THEN 'by ' || %(by)s ELSE '' END
+        FROM changed)
     SELECT 1 FROM stellwerk.instances WHERE service = %(service)s AND port = %(port)s
 """
 _EVENTS: Final = """

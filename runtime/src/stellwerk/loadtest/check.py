@@ -54,11 +54,18 @@ class Check:
             return None
         return 100 * (self.measured - self.bound) / self.bound
 
+    @property
+    def _is_over_a_limit(self) -> bool:
+        is_limit = self.group is Group.LIMIT and not self.higher_is_better
+        return is_limit and self.outcome is Outcome.FAILED
+
     def sentence(self) -> str:
         """The check as a person would say it."""
         if self.measured is None:
             return f"{self.name}: {self.reason}"
         text = f"{self.name}: {figure(self.measured)} {self.unit}"
+        if self.bound is not None and self._is_over_a_limit:
+            return f"{text}, over the limit of {figure(self.bound)} {self.unit} {self.reason}"
         if self.bound is not None:
             asked = "at least" if self.higher_is_better else "at most"
             text += f", asked is {asked} {figure(self.bound)} {self.unit}"
@@ -83,6 +90,12 @@ def judged(
     return Check(
         group, subject, statistic, unit, measured, bound, current, higher_is_better, outcome, reason
     )
+
+
+def clock(seconds: float) -> str:
+    """A moment of a run as minutes and seconds from its start."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02}"
 
 
 def figure(value: float) -> str:

@@ -10,7 +10,7 @@ import click
 from stellwerk.settings.errors import SettingsError
 
 if TYPE_CHECKING:
-    from stellwerk.loadtest.source import Definitions
+    from stellwerk.loadtest.source import Project
 
 BAD_INPUT = 2
 """Exit code where the run cannot be made as asked, or its report not be written."""
@@ -25,8 +25,8 @@ def loadtest() -> None:
     """Load tests with a verdict against the baselines."""
 
 
-def _with_definitions(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options that say where scenarios come from, and load them."""
+def _with_project(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options that say where scenarios and hosts come from."""
 
     @click.option(
         "--scenarios",
@@ -39,6 +39,7 @@ def _with_definitions(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Path(path_type=Path),
         default=Path("inventory"),
         show_default=True,
+        help="The cluster's hosts, which are watched, with its settings.",
     )
     @click.option(
         "--group-data",
@@ -50,13 +51,10 @@ def _with_definitions(command: Callable[..., None]) -> Callable[..., None]:
     def run(
         scenarios: Path | None, inventory: Path, group_data: tuple[Path, ...], **rest: Any
     ) -> None:
-        from stellwerk.loadtest.source import from_file, from_settings
+        from stellwerk.loadtest.source import Project
 
         try:
-            definitions = (
-                from_file(scenarios) if scenarios else from_settings(inventory, list(group_data))
-            )
-            command(definitions, **rest)
+            command(Project(scenarios, inventory, group_data), **rest)
         except SettingsError as error:
             click.echo(str(error), err=True)
             raise SystemExit(BAD_INPUT) from None
@@ -66,9 +64,10 @@ def _with_definitions(command: Callable[..., None]) -> Callable[..., None]:
 
 @loadtest.command()
 @click.option("--yaml", "as_yaml", is_flag=True, help="All of it, as a file for --scenarios.")
-@_with_definitions
-def scenarios(definitions: "Definitions", as_yaml: bool) -> None:
+@_with_project
+def scenarios(project: "Project", as_yaml: bool) -> None:
     """List the scenarios."""
+    definitions = project.definitions
     if as_yaml:
         click.echo(definitions.document(), nl=False)
         return
@@ -81,10 +80,17 @@ def scenarios(definitions: "Definitions", as_yaml: bool) -> None:
 
 
 @loadtest.command()
-@click.option("--seed", default=1, show_default=True, type=click.IntRange(0, 2**31 - 1))
+@click.option(
+    "--seed",
+    default=1,
+    show_default=True,
+    type=click.IntRange(0, 2**31 - 1),
+    help="Which data: the same number makes the same rows.",
+)
 @click.option("--grant-to", "roles", multiple=True, metavar="ROLE", help="Let ROLE read the data.")
-def seed(seed: int, roles: tuple[str, ...]) -> None:
-    """Fill the database with test data, once: the same number makes the same rows.
+@_with_project
+def seed(project: "Project", seed: int, roles: tuple[str, ...]) -> None:
+    """Fill the database with test data, once: as much as the settings say in loadtest.data.
 
     Connects as the owner named by DATABASE_HOST, DATABASE_PORT, DATABASE_NAME and DATABASE_USER;
     the password comes from PGPASSWORD or ~/.pgpass.
@@ -92,10 +98,12 @@ def seed(seed: int, roles: tuple[str, ...]) -> None:
     import os
 
     from stellwerk.sample.configuration import ConfigurationError, read_database
+    from stellwerk.sample.dataset import Amounts
     from stellwerk.sample.seed import SeedError, ensure_data
 
+    amounts = Amounts(**project.definitions.loadtest.data.model_dump())
     try:
-        click.echo(ensure_data(read_database(os.environ), seed, roles))
+        click.echo(ensure_data(read_database(os.environ), seed, roles, amounts))
     except (ConfigurationError, SeedError) as error:
         raise _BadInputError(str(error)) from None
 
@@ -124,8 +132,16 @@ def seed(seed: int, roles: tuple[str, ...]) -> None:
     type=click.Path(path_type=Path),
     help='File of headers for every request, in lines "Name: value".',
 )
-@click.option("--watch", multiple=True, metavar="URL", help="A service's /health, every 5 s.")
-@click.option("--watch-local", is_flag=True, help="This machine's CPU and memory, every 5 s.")
+@click.option(
+    "--watch-hosts",
+    multiple=True,
+    metavar="NAME[,NAME...]",
+    help="Hosts or groups whose CPU and memory are watched over SSH, and have to answer. By"
+    " default all of the inventory, as far as they answer.",
+)
+@click.option("--no-watch-hosts", is_flag=True, help="Watch no host over SSH.")
+@click.option("--watch-local", is_flag=True, help="Watch this machine's CPU and memory.")
+@click.option("--watch", multiple=True, metavar="URL", help="Watch what a /health answer says.")
 @click.option(
     "--history",
     type=click.Path(path_type=Path),
@@ -135,8 +151,8 @@ def seed(seed: int, roles: tuple[str, ...]) -> None:
 @click.option("--json", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="FILE")
 @click.option("--html", type=click.Path(path_type=Path), metavar="FILE")
-@_with_definitions
-def run(definitions: "Definitions", **options: Any) -> None:
+@_with_project
+def run(project: "Project", **options: Any) -> None:
     """Run SCENARIO against a service and judge it.
 
     Exits 0 if all is as asked, 1 if not, 3 if the load generator fell behind, so that nothing can
@@ -146,7 +162,7 @@ def run(definitions: "Definitions", **options: Any) -> None:
     from stellwerk.loadtest.session import InputError, Options, run_session
 
     try:
-        code = run_session(definitions, Options(**options))
+        code = run_session(project, Options(**options))
     except InputError as error:
         raise _BadInputError(str(error)) from None
     raise SystemExit(code)

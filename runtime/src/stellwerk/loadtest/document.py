@@ -51,8 +51,13 @@ def document(record: RunRecord, verdict: Verdict) -> dict[str, Any]:
         },
         "notes": list(verdict.notes),
         "watched": [
-            {"second": s.second, "source": s.source, "readings": dict(s.readings)}
-            for s in record.samples
+            {
+                "second": sample.second,
+                "source": sample.source,
+                "readings": dict(sample.readings),
+                "problem": sample.problem or None,
+            }
+            for sample in record.samples
         ],
         "over_time": [_point(point) for point in series(record)],
     }

@@ -3,58 +3,72 @@
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
-from stellwerk.loadtest.check import Check, Group, Outcome, judged
+from stellwerk.loadtest.check import Check, Group, Outcome, clock, judged
 from stellwerk.loadtest.record import RunRecord
 from stellwerk.settings.loadtest import LoadLimits
 
+CPU: Final = "CPU"
+MEMORY: Final = "memory"
+_RESPONSE_TIME: Final = "response time"
 _ENOUGH: Final = 0.5  # a source that answers less often than this cannot vouch for its limits
 _OWN_QUANTILE: Final = 0.95
 
 
+@dataclass(frozen=True)
+class _Limit:
+    """What a reading may be at most, and what it is called."""
+
+    reading: str
+    word: str
+    unit: str
+    bound: float
+
+
 def limit_checks(record: RunRecord, limits: LoadLimits, interval: int) -> Iterator[Check]:
-    """One check per limit and source, each of its highest reading.
+    """One check per source and limit, each of its highest reading; one where there is none.
 
     The run's own response time is the p95 of the requests of each interval: one slow request among
     thousands is what the percentiles of the baselines are for.
     """
-    yield _own_response_time(record, limits.response_time_ms, interval)
-    asked = {
-        "cpu_percent": ("CPU", "%", limits.cpu_percent),
-        "memory_percent": ("memory", "%", limits.memory_percent),
-        "response_time_ms": ("response time", "ms", limits.response_time_ms),
-    }
+    cpu = _Limit("cpu_percent", CPU, "%", limits.cpu_percent)
+    memory = _Limit("memory_percent", MEMORY, "%", limits.memory_percent)
+    response = _Limit("response_time_ms", _RESPONSE_TIME, "ms", limits.response_time_ms)
+    yield _own_response_time(record, response, interval)
     for source in record.sources:
-        yield from _silence(record, source)
-        for reading, (word, unit, limit) in asked.items():
-            found = _highest(record, source, reading)
-            if found is not None:
-                value, second = found
-                yield judged(
-                    Group.LIMIT,
-                    f"{word} of {source}",
-                    "highest",
-                    unit,
-                    value,
-                    limit,
-                    reason=f"after {second:.0f} s",
-                )
-    for reading in ("cpu_percent", "memory_percent"):
-        if all(_highest(record, source, reading) is None for source in record.sources):
-            word, unit, limit = asked[reading]
+        problem = silence(record, source)
+        if problem is not None:
+            reason = f"not measured: {problem}"
+            yield Check(Group.LIMIT, source, f"{CPU} and {MEMORY}", "", None, None, reason=reason)
+        else:
+            yield from _interrupted(record, source)
+            for limit in (cpu, memory, response):
+                yield from _highest(record, source, limit)
+    for limit in (cpu, memory):
+        if not was_measured(record, limit.reading):
+            reason = "not measured"
             yield Check(
-                Group.LIMIT,
-                word,
-                "highest",
-                unit,
-                None,
-                limit,
-                reason="not watched; --watch-local and --watch URL do",
+                Group.LIMIT, limit.word, "highest", limit.unit, None, limit.bound, reason=reason
             )
 
 
-def _own_response_time(record: RunRecord, limit: float, interval: int) -> Check:
+def silence(record: RunRecord, source: str) -> str | None:
+    """Why a source never said anything; None where it did."""
+    said = [sample for sample in record.samples if sample.source == source]
+    if any(sample.answered for sample in said):
+        return None
+    return said[-1].problem if said else "the run ended before it was asked"
+
+
+def was_measured(record: RunRecord, reading: str) -> bool:
+    """Whether any source said this."""
+    return any(reading in sample.readings for sample in record.samples)
+
+
+def _own_response_time(record: RunRecord, limit: _Limit, interval: int) -> Check:
+    statistic = f"p95 of {interval} s"
     highest: tuple[float, int] | None = None
     for first in record.recording.seconds[::interval]:
         cell = record.merged(range(first, first + interval))
@@ -64,29 +78,23 @@ def _own_response_time(record: RunRecord, limit: float, interval: int) -> Check:
     if highest is None:
         return Check(
             Group.LIMIT,
-            "response time",
-            f"p95 of {interval} s",
-            "ms",
+            limit.word,
+            statistic,
+            limit.unit,
             None,
-            limit,
+            limit.bound,
             outcome=Outcome.FAILED,
             reason="no request was answered",
         )
-    return judged(
-        Group.LIMIT,
-        "response time",
-        f"p95 of {interval} s",
-        "ms",
-        highest[0],
-        limit,
-        reason=f"after {highest[1]} s",
-    )
+    return _judged(limit.word, statistic, limit, *highest)
 
 
-def _silence(record: RunRecord, source: str) -> Iterator[Check]:
+def _interrupted(record: RunRecord, source: str) -> Iterator[Check]:
+    """A check that fails where a source that once answered was silent for most of the run."""
     asked = [sample for sample in record.samples if sample.source == source]
     answered = sum(sample.answered for sample in asked)
-    if asked and answered < _ENOUGH * len(asked):
+    if answered < _ENOUGH * len(asked):
+        last = [sample.problem for sample in asked if not sample.answered][-1]
         yield Check(
             Group.LIMIT,
             source,
@@ -96,16 +104,28 @@ def _silence(record: RunRecord, source: str) -> Iterator[Check]:
             100 * _ENOUGH,
             higher_is_better=True,
             outcome=Outcome.FAILED,
-            reason=f"it answered {answered} of {len(asked)} times, so its limits are not known",
+            reason=f"it answered {answered} of {len(asked)} times, last: {last}",
         )
 
 
-def _highest(record: RunRecord, source: str, reading: str) -> tuple[float, float] | None:
-    return max(
-        (
-            (sample.readings[reading], sample.second)
-            for sample in record.samples
-            if sample.source == source and reading in sample.readings
-        ),
-        default=None,
+def _highest(record: RunRecord, source: str, limit: _Limit) -> Iterator[Check]:
+    found = [
+        (sample.readings[limit.reading], sample.second)
+        for sample in record.samples
+        if sample.source == source and limit.reading in sample.readings
+    ]
+    if found:
+        value, second = max(found, key=lambda pair: pair[0])
+        yield _judged(source, limit.word, limit, value, second)
+
+
+def _judged(subject: str, statistic: str, limit: _Limit, value: float, second: float) -> Check:
+    return judged(
+        Group.LIMIT,
+        subject,
+        statistic,
+        limit.unit,
+        value,
+        limit.bound,
+        reason=f"at {clock(second)}",
     )

@@ -8,7 +8,8 @@ from typing import Final
 from stellwerk.loadtest.check import Check, Group, Outcome, figure
 from stellwerk.loadtest.endpoint import QUANTILES, EndpointFigures
 from stellwerk.loadtest.histogram import RELATIVE_ERROR
-from stellwerk.loadtest.plot import Chart, Line, Mark, Tick, figure_element, time_ticks
+from stellwerk.loadtest.limit_checks import CPU, MEMORY
+from stellwerk.loadtest.plot import MOST_LINES, Chart, Line, Mark, Tick, figure_element, time_ticks
 from stellwerk.loadtest.record import RunRecord
 from stellwerk.loadtest.series import Point, quantile_curve, series
 from stellwerk.loadtest.style import STYLE
@@ -197,9 +198,9 @@ def _endpoint_chart(
 
 
 def _watched(record: RunRecord, verdict: Verdict, ticks: list[Tick]) -> Iterator[Chart]:
-    for reading, title, unit, subject in (
-        ("cpu_percent", "CPU", "%", "CPU"),
-        ("memory_percent", "Memory", "%", "memory"),
+    for reading, title, unit, statistic in (
+        ("cpu_percent", "CPU", "%", CPU),
+        ("memory_percent", "Memory", "%", MEMORY),
         ("response_time_ms", "Response time by the services", "ms", ""),
     ):
         lines = [
@@ -210,16 +211,24 @@ def _watched(record: RunRecord, verdict: Verdict, ticks: list[Tick]) -> Iterator
             for source in record.sources
         ]
         drawn = [line for line in lines if any(value is not None for _, value in line.points)]
-        if drawn:
-            yield Chart(title, unit, drawn, ticks, _limit(verdict, subject))
+        for first in range(0, len(drawn), MOST_LINES):
+            part = drawn[first : first + MOST_LINES]
+            several = f", {first + 1} to {first + len(part)} of {len(drawn)}"
+            yield Chart(
+                title + (several if len(drawn) > MOST_LINES else ""),
+                unit,
+                part,
+                ticks,
+                _limit(verdict, statistic),
+            )
 
 
-def _limit(verdict: Verdict, subject: str) -> list[Mark]:
-    """The limit on the checks that begin with `subject`; none for an empty one."""
+def _limit(verdict: Verdict, statistic: str) -> list[Mark]:
+    """The limit that a statistic of the hosts is judged by."""
     bounds = {
         check.bound
         for check in verdict.checks
-        if subject and check.group is Group.LIMIT and check.subject.startswith(subject)
+        if check.group is Group.LIMIT and check.statistic == statistic
     }
     return [Mark("limit", bound) for bound in bounds if bound is not None]
 

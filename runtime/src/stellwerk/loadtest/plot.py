@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
+from stellwerk.loadtest.check import clock
+
 # Small enough for its text to stay readable where a phone shows it at three quarters of its size.
 _WIDTH: Final = 480
 _HEIGHT: Final = 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 30
 _TICKS: Final = 4
-_MOST_LINES: Final = 6
+MOST_LINES: Final = 6
+"""What one chart can tell apart."""
 
 Points = Sequence[tuple[float, float | None]]
 """Pairs of x and y; None is a gap."""
@@ -58,7 +61,7 @@ def figure_element(chart: Chart) -> str:
     legend = "".join(
         f'<li><svg class="key" viewBox="0 0 24 8" aria-hidden="true"><path class="line l{number}"'
         f' d="M0 4H24"/></svg>{escape(line.label)}</li>'
-        for number, line in enumerate(chart.lines[:_MOST_LINES])
+        for number, line in enumerate(chart.lines[:MOST_LINES])
     )
     legend += "".join(
         '<li><svg class="key" viewBox="0 0 24 8" aria-hidden="true"><path class="mark"'
@@ -76,7 +79,7 @@ def time_ticks(seconds: float) -> list[Tick]:
     steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
     step = next((step for step in steps if seconds / step <= _TICKS), 7200)
     count = int(seconds // step)
-    return [Tick(step * number, _clock(step * number)) for number in range(count + 1)]
+    return [Tick(step * number, clock(step * number)) for number in range(count + 1)]
 
 
 def _svg(chart: Chart) -> Iterator[str]:
@@ -109,7 +112,7 @@ def _svg(chart: Chart) -> Iterator[str]:
         )
     for mark in chart.marks:
         yield f'<path class="mark" d="M{_LEFT} {y(mark.value):.1f}H{_WIDTH - _RIGHT}"/>'
-    for number, line in enumerate(chart.lines[:_MOST_LINES]):
+    for number, line in enumerate(chart.lines[:MOST_LINES]):
         yield f'<path class="line l{number}" d="{_path(line.points, x, y)}"/>'
     yield "</svg>"
 
@@ -149,8 +152,3 @@ def _number(value: float, top: float) -> str:
         return f"{value:,.0f}" if value == int(value) or top >= 100 else f"{value:.1f}"
     digits = 1 if top >= 4 else 2 if top >= 0.4 else 3
     return f"{value:.{digits}f}"
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}"

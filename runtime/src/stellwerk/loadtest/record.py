@@ -70,6 +70,8 @@ class RunRecord:
     recording: Recording = field(default_factory=Recording)
     samples: list[Sample] = field(default_factory=list)
     sources: tuple[str, ...] = ()
+    no_hosts: str = ""
+    """Why no host of a cluster is watched; empty where some are."""
     start: float = 0.0
     """The moment of the first request, by the monotonic clock."""
     elapsed: float = 0.0

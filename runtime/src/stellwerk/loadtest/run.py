@@ -33,15 +33,22 @@ async def run(
     sources: Sequence[watch.Source],
     sample_interval: float,
     display: Display,
+    samples: Sequence[watch.Sample] = (),
+    no_hosts: str = "",
 ) -> RunRecord:
     """Run a plan to its end, or until SIGINT or SIGTERM; return what was measured.
+
+    + samples: what the sources said before the start
+    + no_hosts: why no host of a cluster is among the sources
 
     Raises WorkerError where the workers could not be started.
     """
     record = RunRecord(
         planned,
         [WorkerRecord() for _ in range(processes)],
+        samples=list(samples),
         sources=tuple(source.name for source in sources),
+        no_hosts=no_hosts,
     )
     workers = [_Worker(planned.plan.part(number, processes)) for number in range(processes)]
     try:

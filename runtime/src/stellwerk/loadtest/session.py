@@ -26,10 +26,11 @@ from stellwerk.loadtest.planning import (
 from stellwerk.loadtest.progress import Progress
 from stellwerk.loadtest.record import RunRecord
 from stellwerk.loadtest.run import WorkerError, run
-from stellwerk.loadtest.source import Definitions
+from stellwerk.loadtest.source import Definitions, Project
 from stellwerk.loadtest.table import table
 from stellwerk.loadtest.target import TargetError, parse_url, reach
 from stellwerk.loadtest.verdict import Result, Verdict, judge
+from stellwerk.loadtest.watched import Watched, choose
 
 _NOT_REPORTED = 2
 
@@ -49,6 +50,8 @@ class Options:
     seed: int = 1
     ca: Path | None = None
     headers: Path | None = None
+    watch_hosts: tuple[str, ...] = ()
+    no_watch_hosts: bool = False
     watch: tuple[str, ...] = ()
     watch_local: bool = False
     history: Path | None = None
@@ -57,11 +60,19 @@ class Options:
     html: Path | None = None
 
 
-def run_session(definitions: Definitions, options: Options) -> int:
+def run_session(project: Project, options: Options) -> int:
     """Run, judge, print and report; return the exit code.
 
-    Raises InputError before anything is sent, SettingsError for an unknown scenario.
+    Raises InputError before anything is sent, SettingsError for an unknown scenario or host.
     """
+    definitions = project.definitions
+    watched = choose(
+        project,
+        options.watch_hosts,
+        no_hosts=options.no_watch_hosts,
+        urls=options.watch,
+        local=options.watch_local,
+    )
     try:
         planned = _planned(definitions, options)
         history = _history(options)
@@ -70,7 +81,7 @@ def run_session(definitions: Definitions, options: Options) -> int:
             if history
             else []
         )
-        record = asyncio.run(_measured(definitions, options, planned))
+        record = asyncio.run(_measured(definitions, options, planned, watched))
     except (TargetError, PlanError, ReportError, watch.WatchError, WorkerError) as error:
         raise InputError(str(error)) from None
     verdict = judge(record, definitions, earlier)
@@ -110,17 +121,21 @@ def _history(options: Options) -> History | None:
     return history
 
 
-async def _measured(definitions: Definitions, options: Options, planned: Planned) -> RunRecord:
-    authority = planned.plan.target.authority_file
-    async with watch.sources(
-        options.watch, local=options.watch_local, authority_file=authority
-    ) as sources:
+async def _measured(
+    definitions: Definitions, options: Options, planned: Planned, watched: Watched
+) -> RunRecord:
+    async with watched.opened(planned.plan.target.authority_file) as sources:
+        samples = await watch.first_look(sources, watched.required)
+        for line in watch.summary(samples):
+            click.echo(line, err=True)
         return await run(
             planned,
             processes=min(options.processes or processes_needed(planned.plan), planned.plan.users),
             sources=sources,
             sample_interval=definitions.loadtest.sample_interval_seconds,
             display=Progress(sys.stderr).show,
+            samples=samples,
+            no_hosts=watched.no_hosts,
         )
 
 

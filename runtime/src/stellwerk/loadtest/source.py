@@ -1,14 +1,17 @@
-"""Where scenarios and baselines come from: the settings beside the inventory, or one YAML file."""
+"""Where scenarios, baselines and hosts come from: the settings beside the inventory, or one YAML
+file for all but the hosts.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from stellwerk.settings.baselines import Baselines
-from stellwerk.settings.cluster import load_cluster
+from stellwerk.settings.cluster import Cluster, load_cluster
 from stellwerk.settings.errors import SettingsError, did_you_mean
 from stellwerk.settings.layers import Layer, checked
 from stellwerk.settings.loadtest import Loadtest, Scenario
@@ -37,21 +40,41 @@ class Definitions:
         return yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
 
 
-def from_settings(inventory: Path, group_data: list[Path]) -> Definitions:
-    """The definitions in the settings of a cluster. Raises SettingsError."""
-    if not inventory.is_file():
-        raise SettingsError(
-            [
-                f"{inventory}: there is no such inventory; give --inventory PATH, or"
-                " --scenarios FILE.yaml where there are no settings"
-            ]
-        )
-    folders = group_data or [inventory.parent / "group_data"]
-    cluster = load_cluster(inventory, folders, generate_secrets=False)
-    host = next(iter(cluster.hosts.values()), None)
-    if host is None:
-        raise SettingsError([f"{inventory}: has no hosts, and so no settings"])
-    return Definitions(host.settings.loadtest, host.settings.baselines)
+@dataclass(frozen=True)
+class Project:
+    """The files a load test is about, as named on the command line; each is read when needed."""
+
+    scenarios: Path | None
+    inventory: Path
+    group_data: tuple[Path, ...] = ()
+
+    @cached_property
+    def definitions(self) -> Definitions:
+        """What `scenarios` holds, or else the settings of the cluster. Raises SettingsError."""
+        if self.scenarios is not None:
+            return from_file(self.scenarios)
+        if not self.inventory.is_file():
+            raise SettingsError(
+                [
+                    f"{self.inventory}: there is no such inventory; give --inventory PATH, or"
+                    " --scenarios FILE.yaml where there are no settings"
+                ]
+            )
+        return from_cluster(self.cluster)
+
+    @cached_property
+    def cluster(self) -> Cluster:
+        """The cluster of the inventory. Raises SettingsError."""
+        if not self.inventory.is_file():
+            raise SettingsError([f"{self.inventory}: there is no such inventory"])
+        folders = self.group_data or (self.inventory.parent / "group_data",)
+        return load_cluster(self.inventory, folders, generate_secrets=False)
+
+
+def from_cluster(cluster: Cluster) -> Definitions:
+    """The definitions in the settings of a cluster: those of any of its hosts."""
+    settings = next(iter(cluster.hosts.values())).settings
+    return Definitions(settings.loadtest, settings.baselines)
 
 
 def from_file(path: Path) -> Definitions:

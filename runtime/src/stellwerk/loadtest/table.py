@@ -100,7 +100,7 @@ def _others(verdict: Verdict) -> Iterator[str]:
     for check in others:
         mark = "" if check.outcome is Outcome.PASSED else check.outcome
         yield (
-            f"{_shortened(check.name)}{_figure(check.measured):>{_COLUMN}}"
+            f"{_named(check)}{_figure(check.measured):>{_COLUMN}}"
             f"{_figure(check.bound):>{_COLUMN}} {check.unit:12} {mark}"
         ).rstrip()
     compared = [check for check in verdict.checks if check.group is Group.COMPARISON]
@@ -114,6 +114,13 @@ def _others(verdict: Verdict) -> Iterator[str]:
 def _row(label: str, columns: list[str], last: str) -> str:
     cells = "".join(f"{column:>{_COLUMN}}" for column in columns)
     return f"{_shortened(label)}{cells}{last:>{_COLUMN}}".rstrip()
+
+
+def _named(check: Check) -> str:
+    """What is checked, so that a long subject does not hide which figure it is."""
+    room = _LABEL_WIDTH - 2 - len(check.statistic)
+    subject = check.subject if len(check.subject) <= room else f"{check.subject[: room - 1]}…"
+    return _shortened(f"{subject} {check.statistic}")
 
 
 def _shortened(label: str) -> str:

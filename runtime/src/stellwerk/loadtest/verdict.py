@@ -1,6 +1,6 @@
 """The verdict on a run: every check, and the exit code. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -10,13 +10,14 @@ from stellwerk.loadtest.baseline_checks import (
     error_checks,
     unmeasured,
 )
-from stellwerk.loadtest.check import Check, Outcome
+from stellwerk.loadtest.check import Check, Outcome, clock
 from stellwerk.loadtest.comparison import EarlierRun, comparison_checks
 from stellwerk.loadtest.endpoint import EndpointFigures
-from stellwerk.loadtest.limit_checks import limit_checks
+from stellwerk.loadtest.limit_checks import limit_checks, silence, was_measured
 from stellwerk.loadtest.record import RunRecord
 from stellwerk.loadtest.source import Definitions
 from stellwerk.loadtest.tally import DROPPED
+from stellwerk.loadtest.watch import not_measured
 from stellwerk.loadtest.weakness import weaknesses
 
 
@@ -91,6 +92,25 @@ def _notes(record: RunRecord, definitions: Definitions) -> list[str]:
             f"{repeated} requests were sent a second time, as the server had closed their idle"
             " connection."
         )
+    notes += _watch_notes(record)
     for service, names in unmeasured(record, definitions.baselines).items():
         notes.append(f"Baselines of {service} that this run does not measure: {', '.join(names)}.")
     return notes
+
+
+def _watch_notes(record: RunRecord) -> Iterator[str]:
+    """What is not known of the hosts, and why."""
+    if record.no_hosts and not was_measured(record, "cpu_percent"):
+        yield f"CPU and memory of the hosts were not measured: {record.no_hosts}."
+    problems = {source: silence(record, source) for source in record.sources}
+    yield from not_measured({name: why for name, why in problems.items() if why is not None})
+    for source in record.sources:
+        if problems[source] is not None:
+            continue
+        asked = [sample for sample in record.samples if sample.source == source]
+        gaps = [sample for sample in asked if not sample.answered]
+        if gaps:
+            yield (
+                f"{source} did not answer {len(gaps)} of {len(asked)} times, first at"
+                f" {clock(gaps[0].second)}: {gaps[0].problem}."
+            )

@@ -1,24 +1,23 @@
 """What the hosts say while a load test runs. A source that does not answer says nothing: never a
-zero.
+zero. The ways of asking are in `host_source` and `health_source`.
 """
 
 import asyncio
-import json
-import ssl
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
-from urllib.parse import urlsplit
-
-import aiohttp
-import psutil
+from typing import Final, Protocol
 
 _ANSWER_SECONDS: Final = 2.0
+_FIRST_ANSWER_SECONDS: Final = 10.0
+"""Longer than any other, as connections are opened for it."""
 
 
 class WatchError(Exception):
-    """A source does not answer; the message is one sentence."""
+    """A source does not answer; the message is one sentence that begins with its name or URL."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: cannot be watched: {reason}")
+        self.reason = reason
 
 
 class Source(Protocol):
@@ -28,107 +27,83 @@ class Source(Protocol):
     def name(self) -> str:
         """What it is called in the verdict."""
 
-    async def read(self) -> Mapping[str, float]:
+    async def read(self, seconds: float) -> Mapping[str, float]:
         """The present readings by name; percentages as cpu_percent and memory_percent, times as
-        response_time_ms. Raises WatchError.
+        response_time_ms. Raises WatchError, also where there is no answer within so many seconds.
         """
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What one source said so many seconds after the start; no readings if it did not answer."""
+    """What one source said so many seconds after the start; no readings, but the reason, if it did
+    not answer.
+    """
 
     second: float
     source: str
     readings: Mapping[str, float]
+    problem: str = ""
 
     @property
     def answered(self) -> bool:
         """Whether the source said anything."""
-        return bool(self.readings)
+        return not self.problem
 
 
-class LocalSource:
-    """This machine: it is right to watch where the services run here as well."""
+async def first_look(asked: Sequence[Source], required: Callable[[Source], bool]) -> list[Sample]:
+    """What each source says before the start, as of second 0.
 
-    name = "this machine"
-
-    def __init__(self) -> None:
-        psutil.cpu_percent()  # utilisation is measured from call to call; the first has no meaning
-
-    async def read(self) -> Mapping[str, float]:
-        """CPU since the last reading, and memory now."""
-        return {
-            "cpu_percent": psutil.cpu_percent(),
-            "memory_percent": psutil.virtual_memory().percent,
-        }
-
-
-class HealthSource:
-    """The `metrics` in the health answer of a service."""
-
-    def __init__(
-        self, session: aiohttp.ClientSession, url: str, context: ssl.SSLContext | None
-    ) -> None:
-        self.name = urlsplit(url).netloc or url
-        self._url = url
-        self._session = session
-        self._tls: ssl.SSLContext | bool = context or True
-
-    async def read(self) -> Mapping[str, float]:
-        """Every number of it. Raises WatchError."""
-        timeout = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
-        try:
-            async with self._session.get(self._url, ssl=self._tls, timeout=timeout) as response:
-                document = json.loads(await response.read())
-        except TimeoutError:
-            raise WatchError(f"{self._url}: no answer within {_ANSWER_SECONDS:g} s") from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            reason = "its answer is not JSON" if isinstance(error, ValueError) else str(error)
-            raise WatchError(f"{self._url}: cannot be watched: {reason}") from None
-        readings = _numbers(document)
-        if not readings:
-            raise WatchError(f"{self._url}: has no numbers under metrics to watch")
-        return readings
+    Raises WatchError where a required one does not answer.
+    """
+    samples = []
+    looks = (source.read(_FIRST_ANSWER_SECONDS) for source in asked)
+    found = await asyncio.gather(*looks, return_exceptions=True)
+    for source, readings in zip(asked, found, strict=True):
+        if isinstance(readings, WatchError) and not required(source):
+            samples.append(Sample(0.0, source.name, {}, readings.reason))
+        elif isinstance(readings, BaseException):
+            raise readings
+        else:
+            samples.append(Sample(0.0, source.name, readings))
+    return samples
 
 
-@asynccontextmanager
-async def sources(
-    urls: Sequence[str], *, local: bool, authority_file: str | None
-) -> AsyncIterator[list[Source]]:
-    """The sources, each of which has answered once. Raises WatchError and OSError."""
-    context = ssl.create_default_context(cafile=authority_file) if authority_file else None
-    async with aiohttp.ClientSession() as session:
-        found: list[Source] = [HealthSource(session, url, context) for url in urls]
-        for source in found:
-            await source.read()
-        yield [*found, *([LocalSource()] if local else [])]
+def summary(samples: Sequence[Sample]) -> list[str]:
+    """Lines that say of a first look what is watched and what is not, and why."""
+    watched = [sample.source for sample in samples if sample.answered]
+    problems = {sample.source: sample.problem for sample in samples if not sample.answered}
+    return [
+        *([f"Watching {', '.join(watched)}."] if watched else []),
+        *not_measured(problems),
+    ]
+
+
+def not_measured(problems: Mapping[str, str]) -> Iterator[str]:
+    """A sentence for each problem that kept sources, given by name, from answering."""
+    for problem in dict.fromkeys(problems.values()):
+        names = [name for name, found in problems.items() if found == problem]
+        yield f"Not measured: {', '.join(names)}: {problem}."
 
 
 async def watch(
     asked: Sequence[Source], interval: float, start: float, samples: list[Sample]
 ) -> None:
-    """Ask all sources every `interval` seconds after the moment `start`, until cancelled."""
+    """Ask each source every `interval` seconds after the moment `start`, until cancelled.
+
+    None waits for another.
+    """
+    await asyncio.gather(*(_watch(source, interval, start, samples) for source in asked))
+
+
+async def _watch(source: Source, interval: float, start: float, samples: list[Sample]) -> None:
     loop = asyncio.get_running_loop()
     number = 1
     while True:
         await asyncio.sleep(start + number * interval - loop.time())
         second = number * interval
-        samples += await asyncio.gather(*(_sample(source, second) for source in asked))
+        try:
+            sample = Sample(second, source.name, await source.read(_ANSWER_SECONDS))
+        except WatchError as error:
+            sample = Sample(second, source.name, {}, error.reason)
+        samples.append(sample)
         number = max(number + 1, int((loop.time() - start) / interval) + 1)
-
-
-async def _sample(source: Source, second: float) -> Sample:
-    try:
-        return Sample(second, source.name, await source.read())
-    except WatchError:
-        return Sample(second, source.name, {})
-
-
-def _numbers(document: Any) -> dict[str, float]:
-    metrics = document.get("metrics") if isinstance(document, dict) else None
-    return {
-        str(name): float(value)
-        for name, value in (metrics if isinstance(metrics, dict) else {}).items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    }

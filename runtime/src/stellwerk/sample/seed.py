@@ -19,6 +19,7 @@ _CONNECT_SECONDS: Final = 10
 _LOCK: Final = (
     0x5A3B1E5EED  # any number, the same for all runs: two of them must not fill the schema at once
 )
+_DEFAULT_AMOUNTS: Final = Amounts()
 
 _Connection: TypeAlias = psycopg.Connection[tuple[Any, ...]]
 
@@ -35,21 +36,28 @@ def missing(address: DatabaseAddress, seed: int, readers: Sequence[str]) -> str 
     """
     with _transaction(address) as connection:
         connection.execute("SET TRANSACTION READ ONLY")
-        return _lacking_data(connection, seed) or _lacking_rights(connection, readers)
+        return _lacking_data(connection, seed, _DEFAULT_AMOUNTS) or _lacking_rights(
+            connection, readers
+        )
 
 
-def ensure_data(address: DatabaseAddress, seed: int, readers: Sequence[str]) -> str:
+def ensure_data(
+    address: DatabaseAddress,
+    seed: int,
+    readers: Sequence[str],
+    amounts: Amounts = _DEFAULT_AMOUNTS,
+) -> str:
     """Make the schema hold the data of `seed` and let the readers read it; the answer says what was
     done.
 
-    Other generated data in the schema is replaced. Raises SeedError, also when the schema holds
-    tables that were not made here.
+    Other generated data in the schema is replaced, and so is less than `amounts`; more is left.
+    Raises SeedError, also when the schema holds tables that were not made here.
     """
     with _transaction(address) as connection:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        lacking = _lacking_data(connection, seed)
+        lacking = _lacking_data(connection, seed, amounts)
         if lacking:
-            data = generate(seed)
+            data = generate(seed, amounts)
             _make_room(connection)
             _fill(connection, data, seed)
             _grant(connection, readers)
@@ -82,7 +90,7 @@ def _transaction(address: DatabaseAddress) -> Iterator[_Connection]:
         ) from None
 
 
-def _lacking_data(connection: _Connection, seed: int) -> str | None:
+def _lacking_data(connection: _Connection, seed: int, amounts: Amounts) -> str | None:
     tables = _tables(connection)
     if not tables:
         return f"Schema {SCHEMA} has no tables."
@@ -94,7 +102,7 @@ def _lacking_data(connection: _Connection, seed: int) -> str | None:
     found = connection.execute("SELECT seed, format FROM sample.generated").fetchone()
     if found != (seed, FORMAT):
         return f"Schema {SCHEMA} holds other generated data than that of seed {seed}."
-    for table, expected in _row_counts(Amounts()).items():
+    for table, expected in _row_counts(amounts).items():
         count = _count(connection, table) if table in tables else 0
         if count < expected:
             return f"Table {SCHEMA}.{table} has {count} of {expected} rows."
@@ -131,6 +139,8 @@ def _make_room(connection: _Connection) -> None:
 
 def _fill(connection: _Connection, data: Dataset, seed: int) -> None:
     for table, rows in _rows(data).items():
+        if not rows:
+            continue
         name = sql.Identifier(SCHEMA, table)
         columns = sql.SQL(", ").join(map(sql.Identifier, rows[0]._fields))
         copy_statement = sql.SQL("COPY {} ({}) FROM STDIN").format(name, columns)

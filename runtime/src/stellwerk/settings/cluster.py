@@ -80,6 +80,7 @@ class _Loading:
         names = [*self.inventory.groups, *(host.name for host in self.inventory.hosts)]
         read = group_data.read(folders, {*names, *inventory.KNOWN_GROUPS})
         self.problems += read.problems
+        self.read = read
         self.packaged = layers.packaged()
         self.sections = self._check_all(read.sections)
         self.everyone = self._check_all([self.inventory.all_data, *read.everyone])
@@ -153,7 +154,7 @@ class _Loading:
             declared.groups,
             address,
             settings,
-            MappingProxyType(dict(declared.data.values)),
+            MappingProxyType(self._connection_of(declared)),
             own,
         )
 
@@ -168,6 +169,18 @@ class _Loading:
         yield from self.named.get(host.name, ())
         yield self.hosts[host.key]
         yield self.overrides
+
+    def _connection_of(self, host: InventoryHost) -> dict[str, Any]:
+        """What pyinfra reads of a host: from the host, else its last group, else everyone."""
+        layers = [self.inventory.all_data, *self.read.everyone]
+        for group in host.groups:
+            layers += [self.inventory.groups[group].data, *self.read.by_name.get(group, ())]
+        return {
+            key: value
+            for layer in (*layers, host.data)
+            for key, value in layer.values.items()
+            if key.startswith(_CONNECTOR_PREFIXES)
+        }
 
     def _address(self, host: InventoryHost) -> str | None:
         try:

@@ -12,7 +12,9 @@ from stellwerk.settings.root import Settings
 
 @dataclass(frozen=True)
 class ClusterHost:
-    """A host. `key` is pyinfra's name of it; `groups` are in the order the inventory declares."""
+    """A host. `key` is pyinfra's name of it; `groups` are in the order the inventory declares;
+    `data` is what pyinfra's connectors read of it, such as ssh_user.
+    """
 
     key: str
     name: str

@@ -95,7 +95,7 @@ class TestData(Model):
 
     users: Count = Field(100, description="Users.")
     portfolios: Count = Field(1000, description="Portfolios.")
-    assets: Count = Field(500, description="Assets.")
+    assets: Annotated[Count, Field(le=2500)] = Field(500, description="Assets, each with a symbol.")
     trades_per_portfolio: CountOrZero = Field(100, description="Trades in each portfolio.")
 
 
