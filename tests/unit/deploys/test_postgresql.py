@@ -63,7 +63,8 @@ def test_every_role_is_admitted_from_where_it_is_needed_and_from_nowhere_else(
     apps, balancer, database = ("198.18.0.21", "198.18.0.22"), "198.18.0.11", "198.18.0.41"
     assert admitted(cluster) == {
         *(("stellwerk_app", f"{address}/32") for address in apps),
-        *(("stellwerk_ledger", f"{address}/32") for address in (*apps, balancer, database)),
+        *(("stellwerk_agent", f"{address}/32") for address in (*apps, balancer)),
+        ("stellwerk_ledger", f"{database}/32"),
     }
 
 
@@ -98,5 +99,5 @@ def test_no_password_is_in_the_files_or_in_what_is_shown_of_roles(cluster: Clust
     settings = host_of(cluster, "databases").settings
     shown = "".join(file.content for file in config(cluster).files)
     shown += repr(postgresql.roles(settings))
-    for name in ("owner", "app", "monitor", "ledger"):
+    for name in ("owner", "app", "monitor", "ledger", "agent"):
         assert getattr(settings.postgresql.passwords, name).get_secret_value() not in shown

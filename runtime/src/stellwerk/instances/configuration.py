@@ -1,4 +1,4 @@
-"""What an agent has to know of its host and cluster, in a file of its own: /etc/stellwerk/agent.json.
+"""What an agent has to know of its host and cluster, in a file of its own, agent.json.
 
 The deploy derives it from the validated settings. The agent reads it without pydantic, which would
 take a third of its memory, and is restarted only when something in it has changed.
@@ -14,7 +14,7 @@ PATH: Final = Path("/etc/stellwerk/agent.json")
 
 
 class ConfigurationError(Exception):
-    """The file is missing or is not what the deploy writes; the message says which and what to do."""
+    """The file is missing or not what the deploy writes; the message says which, what to do."""
 
 
 @dataclass(frozen=True)

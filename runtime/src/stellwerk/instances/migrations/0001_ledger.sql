@@ -1,4 +1,10 @@
 -- What is wanted, what is, and what happened. Owned by the superuser; grants are in grants.py.
+CREATE TABLE stellwerk.migrations (
+    version integer PRIMARY KEY CHECK (version > 0),
+    name text NOT NULL,
+    applied_at timestamptz NOT NULL DEFAULT now()
+);
+
 CREATE TABLE stellwerk.services (
     name text PRIMARY KEY,
     generation text NOT NULL,
@@ -32,8 +38,8 @@ CREATE TABLE stellwerk.rollouts (
     state text NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'failed', 'done', 'replaced')),
     restart boolean NOT NULL DEFAULT false,
     max_unavailable integer NOT NULL DEFAULT 1 CHECK (max_unavailable >= 1),
-    canary_seconds integer NOT NULL DEFAULT 0,
-    canary_error_percent real NOT NULL DEFAULT 100,
+    canary_seconds integer NOT NULL DEFAULT 0 CHECK (canary_seconds >= 0),
+    canary_error_percent double precision NOT NULL DEFAULT 100,
     canary integer,
     canary_since timestamptz,
     canary_passed boolean NOT NULL DEFAULT false,
@@ -91,10 +97,11 @@ CREATE UNLOGGED TABLE stellwerk.samples (
     service text NOT NULL,
     port integer NOT NULL,
     at timestamptz NOT NULL DEFAULT now(),
-    cpu_percent real,
+    cpu_percent double precision,
     memory_bytes bigint
 );
 CREATE INDEX samples_instance ON stellwerk.samples (service, port, at);
+CREATE INDEX samples_at ON stellwerk.samples (at);
 
 CREATE TABLE stellwerk.events (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -107,19 +114,39 @@ CREATE TABLE stellwerk.events (
 );
 CREATE INDEX events_at ON stellwerk.events (at);
 
--- Listeners read the ledger again; the payload only says which table moved.
-CREATE FUNCTION stellwerk.tell() RETURNS trigger LANGUAGE plpgsql AS $$
+-- Agents write events but may not take back what they wrote: only what is old can be removed.
+CREATE FUNCTION stellwerk.prune_events() RETURNS void LANGUAGE sql SECURITY DEFINER
+    SET search_path = pg_catalog, pg_temp
+    AS $$ DELETE FROM stellwerk.events WHERE at < now() - interval '90 days' $$;
+
+-- Listeners read the ledger again; the payload only says which table moved. Per row, as a statement
+-- that changes no row would tell them too; PostgreSQL sends equal ones of a transaction once.
+CREATE FUNCTION stellwerk.tell() RETURNS trigger LANGUAGE plpgsql
+    SET search_path = pg_catalog, pg_temp
+    AS $$
 BEGIN
     PERFORM pg_notify('stellwerk', TG_TABLE_NAME);
     RETURN NULL;
 END $$;
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON stellwerk.services
-    FOR EACH STATEMENT EXECUTE FUNCTION stellwerk.tell();
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON stellwerk.desired
-    FOR EACH STATEMENT EXECUTE FUNCTION stellwerk.tell();
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON stellwerk.rollouts
-    FOR EACH STATEMENT EXECUTE FUNCTION stellwerk.tell();
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON stellwerk.instances
-    FOR EACH STATEMENT EXECUTE FUNCTION stellwerk.tell();
-CREATE TRIGGER tell AFTER INSERT OR UPDATE OR DELETE ON stellwerk.sightings
-    FOR EACH STATEMENT EXECUTE FUNCTION stellwerk.tell();
+REVOKE EXECUTE ON FUNCTION stellwerk.prune_events(), stellwerk.tell() FROM PUBLIC;
+CREATE TRIGGER tell AFTER INSERT OR DELETE ON stellwerk.services
+    FOR EACH ROW EXECUTE FUNCTION stellwerk.tell();
+CREATE TRIGGER tell_changed AFTER UPDATE ON stellwerk.services
+    FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION stellwerk.tell();
+CREATE TRIGGER tell AFTER INSERT OR DELETE ON stellwerk.desired
+    FOR EACH ROW EXECUTE FUNCTION stellwerk.tell();
+CREATE TRIGGER tell_changed AFTER UPDATE ON stellwerk.desired
+    FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION stellwerk.tell();
+CREATE TRIGGER tell AFTER INSERT OR DELETE ON stellwerk.rollouts
+    FOR EACH ROW EXECUTE FUNCTION stellwerk.tell();
+CREATE TRIGGER tell_changed AFTER UPDATE ON stellwerk.rollouts
+    FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION stellwerk.tell();
+CREATE TRIGGER tell AFTER INSERT OR DELETE ON stellwerk.instances
+    FOR EACH ROW EXECUTE FUNCTION stellwerk.tell();
+CREATE TRIGGER tell_changed AFTER UPDATE ON stellwerk.instances
+    FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION stellwerk.tell();
+-- Counts of requests move all the time and are read when they are needed.
+CREATE TRIGGER tell AFTER INSERT OR DELETE ON stellwerk.sightings
+    FOR EACH ROW EXECUTE FUNCTION stellwerk.tell();
+CREATE TRIGGER tell_changed AFTER UPDATE ON stellwerk.sightings
+    FOR EACH ROW WHEN (OLD.seen IS DISTINCT FROM NEW.seen) EXECUTE FUNCTION stellwerk.tell();
