@@ -75,10 +75,12 @@ class Insert:
 
 @dataclass(frozen=True)
 class Put:
-    """A changed row; `event` names what happened, None where nobody needs to know."""
+    """A changed row; `event` names what happened, None where nobody needs to know, and `detail`
+    says more where the row's reason does not."""
 
     instance: Instance
     event: str | None = None
+    detail: str = ""
     canary_of: int | None = None
     watch_again: bool = False  # a canary that stopped for no fault of its own
 
@@ -145,7 +147,7 @@ class _Planner:
         for instance in self._own:
             if instance.key in self._facts.busy:
                 continue
-            step = moves.get(instance.key) or self._life(instance) or self._told(instance)
+            step = moves.get(instance.key) or self._step(instance)
             if step is not None:
                 yield step
         yield from self._adopted()
@@ -153,6 +155,14 @@ class _Planner:
         yield from self._progress()
 
     # One instance.
+
+    def _step(self, instance: Instance) -> UnitStep | LedgerStep | None:
+        trouble = self._facts.troubles.get(instance.key)
+        if trouble is None:
+            return self._life(instance) or self._told(instance)
+        if instance.state is State.STARTING:
+            return self._fail(instance, trouble)
+        return self._explain(instance, trouble)
 
     def _life(self, instance: Instance) -> UnitStep | LedgerStep | None:
         unit = self._facts.unit(instance.key)
@@ -168,8 +178,6 @@ class _Planner:
 
     def _starting(self, instance: Instance, unit: Unit) -> UnitStep | LedgerStep | None:
         key = instance.key
-        if trouble := self._facts.troubles.get(key):
-            return self._fail(instance, trouble)
         pin = self._facts.pins.get(key)
         if pin != instance.generation:
             return self._pinned(instance, unit, pin)
@@ -302,7 +310,7 @@ class _Planner:
     def _stay(self, instance: Instance, reason: str) -> Put:
         rollout = instance.rollout if instance.purpose is Purpose.RETIRE else 0
         ready = replace(instance, state=State.READY, purpose=None, reason="", rollout=rollout)
-        return Put(ready, f"stays: {reason}")
+        return Put(ready, "stays", reason)
 
     # How many.
 
