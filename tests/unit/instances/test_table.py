@@ -95,6 +95,7 @@ def test_the_footer_counts_states_and_compares_with_what_is_desired() -> None:
 def test_the_list_may_be_limited_to_services_and_to_a_host() -> None:
     found = cluster(instance(8101), instance(8102))
     assert "8102" not in shown(found, host="app-1")
+    assert CORE not in shown(found, host="app-3")
     assert CORE not in shown(found, services=["another"])
 
 

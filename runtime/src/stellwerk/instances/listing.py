@@ -124,6 +124,8 @@ def listing(
             for one in instances
             if host in (None, one.host)
         )
+        if host is not None and not rows:
+            continue
         desired = sum(count for (of, _), count in snapshot.desired.items() if of == name)
         ready = sum(one.state is State.READY and one.host not in lost_hosts for one in instances)
         shown.append(ServiceRows(service, rows, desired, len(instances), ready))

@@ -94,10 +94,13 @@ async def watch(access: Access, services: Collection[str] = ()) -> int:
 
 
 async def roll(access: Access, requests: Sequence[Request], *, wait: bool) -> int:
-    """Start these roll-outs as the settings say, and wait for their ends; the exit code."""
+    """Start these roll-outs as the settings say, and wait for their ends; the exit code.
+
+    Raises SettingsError before any is started where one's service is in no settings.
+    """
+    figures = [access.service(one.service).rollout for one in requests]
     started = {}
-    for one in requests:
-        rollout = access.service(one.service).rollout
+    for one, rollout in zip(requests, figures, strict=True):
         started[one.service] = await access.ledger.start_rollout(
             one.service,
             one.generation,
