@@ -194,6 +194,10 @@ def wait_for_instances(
     if is_over(here().run.cluster, present):
         host.noop("all instances run as declared")
         return
+    if "error" in present:
+        logger.error(f"{host.print_prefix}what runs is not known: {present['error']}; run again")
+        yield _failure()
+        return
     start = time.monotonic()
     effects = Effects(
         poll=lambda: progress(wanted),

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from deploys.components.instances import Placed, place
 from stellwerk.settings.cluster import Cluster, ClusterHost, load_cluster
 
 REPOSITORY = Path(__file__).parents[3]
@@ -55,12 +54,6 @@ def cluster(load: Load) -> Cluster:
 def single(load: Load) -> Cluster:
     """One host in every group."""
     return load(inventory="single")
-
-
-def placed_on(cluster: Cluster) -> tuple[Placed, ...]:
-    """The instances of a first run."""
-    apps = cluster.group("apps")
-    return place(apps[0].settings.services, apps, {})
 
 
 def host_of(cluster: Cluster, group: str) -> ClusterHost:

@@ -163,15 +163,16 @@ def test_a_service_that_is_gone_is_forgotten() -> None:
 
 @pytest.mark.parametrize(
     "answer",
-    [{"error": "no answer"}, {"ledger": {"version": 99, "snapshot": None}}],
+    [{}, {"error": "no answer"}, {"ledger": {"version": 99, "snapshot": None}}],
 )
 def test_nothing_is_declared_while_the_ledger_is_not_known(answer: dict[str, object]) -> None:
     assert declaration.plan(wanting({"a": service(1, 4)}), answer) == ()
 
 
-@pytest.mark.parametrize("answer", [{}, {"ledger": {"version": 0, "snapshot": None}}])
-def test_a_first_run_declares_everything(answer: dict[str, object]) -> None:
-    assert declaration.plan(wanting({"a": service(1, 4)}), answer) != ()
+def test_a_first_run_declares_everything() -> None:
+    fresh = {"ledger": {"version": 0, "snapshot": None}}
+    (statement,) = declaration.plan(wanting({"a": service(1, 4)}), fresh)
+    assert statement.summary == f"a: generation {'a' * 16}; 1 on app-1"
 
 
 @pytest.fixture(scope="module")
