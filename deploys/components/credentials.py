@@ -24,6 +24,10 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
     if "apps" in groups:
         found["redis.app"] = redis.app
         found["postgresql.app"] = database.app
+    if groups & {"apps", "balancers"}:
+        found["postgresql.agent"] = database.agent
+    if groups & {"monitors", "databases"}:
+        found["postgresql.ledger"] = database.ledger
     if "databases" in groups:
         found["postgresql.owner"] = database.owner
     return {name: secret.get_secret_value() for name, secret in found.items()}

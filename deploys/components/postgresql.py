@@ -17,6 +17,8 @@ from stellwerk.database.setting import ParameterValue
 from stellwerk.database.state import parse_state
 from stellwerk.database.statement import Statement
 from stellwerk.database.tuning import HostResources, Tuning, TuningInputs, tune
+from stellwerk.instances.grants import LedgerRoles, grant_statements
+from stellwerk.instances.migrations import migration_statements
 from stellwerk.settings import Settings
 from stellwerk.settings.cluster import Cluster, ClusterHost
 
@@ -28,6 +30,12 @@ APP_TIMEOUTS = {
     "statement_timeout": "30s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "60s",
+}
+# Agents hold locks for milliseconds; one that is frozen must not keep the others from theirs.
+LEDGER_TIMEOUTS = {
+    "statement_timeout": "10s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "10s",
 }
 MONITOR_TIMEOUTS = {"statement_timeout": "2s", "lock_timeout": "1s"}  # its bound for a source
 
@@ -143,9 +151,17 @@ def hba(cluster: Cluster, declared: ClusterHost) -> str:
     """Who may log in from where: each role from the hosts that need it, and from nowhere else."""
     settings = declared.settings.postgresql
     roles = settings.roles
-    entries = {(roles.app, one.address) for one in cluster.group("apps")}
-    for group in ("apps", "balancers", "monitors"):
-        entries |= {(roles.ledger, one.address) for one in cluster.group(group)}
+    wanted = {
+        roles.app: ("apps",),
+        roles.agent: ("apps", "balancers"),
+        roles.ledger: ("monitors", "databases"),
+    }
+    entries = {
+        (role, one.address)
+        for role, groups in wanted.items()
+        for group in groups
+        for one in cluster.group(group)
+    }
     rendered = render_hba(settings.database, sorted(entries), tls=declared.settings.tls.enabled)
     return rendered + "".join(f"{line}\n" for line in settings.hba_extra)
 
@@ -162,12 +178,15 @@ def roles(settings: Settings) -> tuple[Role, ...]:
             settings=MONITOR_TIMEOUTS,
             memberships=frozenset({"pg_monitor"}),
         ),
-        Role(names.ledger, passwords.ledger.get_secret_value(), settings=APP_TIMEOUTS),
+        Role(names.ledger, passwords.ledger.get_secret_value(), settings=LEDGER_TIMEOUTS),
+        Role(names.agent, passwords.agent.get_secret_value(), settings=LEDGER_TIMEOUTS),
     )
 
 
 def statements(settings: Settings, answer: Facts) -> Iterable[Statement]:
-    """What brings roles and database to the settings; nothing where they are as wanted."""
+    """What brings roles, database and ledger to the settings and this release; nothing where they
+    are. Raises NewerLedgerError for a ledger of a newer release.
+    """
     if not answer or "error" in answer:
         return ()
     state = parse_state(json.dumps(answer))
@@ -176,12 +195,19 @@ def statements(settings: Settings, answer: Facts) -> Iterable[Statement]:
         settings.postgresql.database,
         owner=names.owner,
         writers=frozenset({names.app}),
-        connect=frozenset({names.monitor, names.ledger}),
+        connect=frozenset({names.monitor, names.ledger, names.agent}),
+        schemas={"stellwerk": "postgres"},
     )
+    ledger = state.ledger_of(database.name)
+    others = frozenset({names.owner, names.app, names.monitor})
     return (
         *role_statements(roles(settings), state.roles),
         *database_statements(
             database, state.databases.get(database.name), state.contents_of(database.name)
+        ),
+        *migration_statements(ledger.version, database.name),
+        *grant_statements(
+            LedgerRoles(names.agent, names.ledger, others), ledger.privileges, database.name
         ),
     )
 

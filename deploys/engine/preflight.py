@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 from deploys.components.tls import HostCertificate, trusts_another
 from deploys.engine.resources import Facts
+from stellwerk.instances.migrations import NewerLedgerError, migration_statements
 from stellwerk.settings.cluster import Cluster, ClusterHost
 
 PYTHONS = {"12": "3.11", "13": "3.13"}  # Debian's release and its python3
@@ -25,6 +26,7 @@ def problems_of(
         _too_little_memory(cluster, declared, facts),
         _tls_switched(declared, facts),
         _another_authority(certificate, facts),
+        _newer_ledger(declared, facts),
     ]
     return [f"{declared.name}: {sentence}" for sentence in found if sentence]
 
@@ -104,6 +106,15 @@ def _another_authority(certificate: HostCertificate | None, facts: Facts) -> str
         "trusts another authority than the one in certificates/, so its daemons would refuse the"
         " others; put the folder back from your copy"
     )
+
+
+def _newer_ledger(declared: ClusterHost, facts: Facts) -> str:
+    present = facts.get("postgresql", {}).get("ledger", {}).get("version", 0)
+    try:
+        migration_statements(present, declared.settings.postgresql.database)
+    except NewerLedgerError as error:
+        return str(error)
+    return ""
 
 
 def committed_memory(cluster: Cluster, declared: ClusterHost) -> dict[str, int]:

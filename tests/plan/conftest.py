@@ -35,7 +35,7 @@ GROUPS = {
 MARKER = "planted-secret"
 SECRETS = {
     "redis": ("admin", "app", "monitor", "replication", "sentinel"),
-    "postgresql": ("owner", "app", "monitor", "ledger"),
+    "postgresql": ("owner", "app", "monitor", "ledger", "agent"),
 }
 
 
@@ -94,7 +94,7 @@ class Site:
             cwd=REPOSITORY,
             env={
                 **os.environ,
-                "PYTHONPATH": str(REPOSITORY),
+                "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'runtime/src'}",
                 "NO_COLOR": "1",
                 recorder.FILE_VARIABLE: str(record),
             },

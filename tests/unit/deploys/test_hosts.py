@@ -72,12 +72,15 @@ def test_no_file_on_any_host_holds_a_secret_that_others_than_its_owner_can_read(
 
 
 def test_a_host_has_only_the_credentials_its_groups_need(cluster: Cluster) -> None:
-    assert credentials.wanted(host_of(cluster, "balancers")) == {}
+    assert set(credentials.wanted(host_of(cluster, "balancers"))) == {"postgresql.agent"}
     assert set(credentials.wanted(host_of(cluster, "databases"))) == {
         "sentinel.password",
         "postgresql.owner",
+        "postgresql.ledger",
     }
-    assert "redis.admin" not in credentials.wanted(host_of(cluster, "apps"))
+    apps = credentials.wanted(host_of(cluster, "apps"))
+    assert "postgresql.agent" in apps
+    assert apps.keys().isdisjoint({"redis.admin", "postgresql.owner", "postgresql.ledger"})
 
 
 def test_packages_are_those_of_the_hosts_groups(cluster: Cluster, single: Cluster) -> None:

@@ -33,7 +33,7 @@ def test_every_generated_secret_differs(site: Site) -> None:
     values = yaml.safe_load(site.secrets.read_text())
     redis, postgresql = values["redis"]["passwords"], values["postgresql"]["passwords"]
     generated = [*redis.values(), *postgresql.values()]
-    assert len(set(generated)) == len(generated) == 9
+    assert len(set(generated)) == len(generated) == 10
 
 
 def test_given_secrets_are_kept_and_only_the_missing_are_generated(site: Site) -> None:

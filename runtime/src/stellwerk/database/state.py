@@ -16,6 +16,10 @@ from stellwerk.database.databases import (
 )
 from stellwerk.database.quoting import quote_identifier, quote_literal
 from stellwerk.database.roles import Attribute, RoleState
+from stellwerk.instances.documents import SNAPSHOT_QUERY, parse_snapshot
+from stellwerk.instances.grants import PRIVILEGES_QUERY, Privilege, parse_privileges
+from stellwerk.instances.migrations import LATEST
+from stellwerk.instances.model import Snapshot
 
 STATE_QUERY: Final = """\
 SELECT json_build_object(
@@ -144,8 +148,17 @@ class HbaFault:
 
 
 @dataclass(frozen=True)
+class LedgerState:
+    """The ledger of instances in a database; `snapshot` is None unless `version` is LATEST."""
+
+    version: int = 0  # no migration has run
+    privileges: frozenset[Privilege] = frozenset()
+    snapshot: Snapshot | None = None
+
+
+@dataclass(frozen=True)
 class ServerState:
-    """The server as `STATE_QUERY` saw it; `contents` are those of `database`.
+    """The server as `STATE_QUERY` saw it; `contents` and `ledger` are those of `database`.
 
     The keys of `settings` are in lower case.
     """
@@ -158,6 +171,7 @@ class ServerState:
     settings: Mapping[str, ServerSetting]
     file_settings: tuple[FileSetting, ...]
     hba_faults: tuple[HbaFault, ...]
+    ledger: LedgerState = field(default_factory=LedgerState)
 
     @property
     def major_version(self) -> int:
@@ -169,14 +183,19 @@ class ServerState:
 
         Raises `StateError` where it exists but the query was run in another one.
         """
-        if database == self.database:
-            return self.contents
-        if database in self.databases:
+        return self.contents if self._was_read_in(database) else DatabaseContents()
+
+    def ledger_of(self, database: str) -> LedgerState:
+        """The ledger in `database`, as `contents_of` does."""
+        return self.ledger if self._was_read_in(database) else LedgerState()
+
+    def _was_read_in(self, database: str) -> bool:
+        if database != self.database and database in self.databases:
             raise StateError(
                 f"The state was read in database {self.database} and says nothing about what is "
                 f"inside {database}: run the script for {database}."
             )
-        return DatabaseContents()
+        return database == self.database
 
 
 def state_script(database: str) -> str:
@@ -189,8 +208,30 @@ def state_script(database: str) -> str:
         "SELECT count(*) = 1 AS present FROM pg_catalog.pg_database "
         f"WHERE datname = {quote_literal(database)}\n\\gset\n"
         f"\\if :present\n\\connect {quote_identifier(database)}\n\\endif\n"
-        f"{STATE_QUERY};\n"
+        f"{_LEDGER_SCRIPT}"
+        f"SELECT ({STATE_QUERY})::jsonb || jsonb_build_object('ledger', jsonb_build_object("
+        f"'version', :version, 'privileges', ({PRIVILEGES_QUERY}), 'snapshot', :'snapshot'::jsonb"
+        "));\n"
     )
+
+
+# What the ledger says is only asked for where it speaks as this release understands it.
+_LEDGER_SCRIPT: Final = f"""\
+\\set version 0
+\\set known false
+\\set snapshot null
+SELECT pg_catalog.to_regclass('stellwerk.migrations') IS NOT NULL AS migrated
+\\gset
+\\if :migrated
+SELECT coalesce(max(version), 0) AS version, coalesce(max(version), 0) = {LATEST} AS known
+FROM stellwerk.migrations
+\\gset
+\\endif
+\\if :known
+{SNAPSHOT_QUERY}
+\\gset
+\\endif
+"""  # noqa: S608
 
 
 def parse_state(document: str) -> ServerState:
@@ -227,6 +268,16 @@ def _server(answer: Mapping[str, Any]) -> ServerState:
         settings={each["name"].lower(): ServerSetting(**each) for each in answer["settings"]},
         file_settings=tuple(FileSetting(**each) for each in answer["file_settings"]),
         hba_faults=tuple(HbaFault(**each) for each in answer["hba_errors"]),
+        ledger=_ledger(answer["ledger"]) if "ledger" in answer else LedgerState(),
+    )
+
+
+def _ledger(answer: Mapping[str, Any]) -> LedgerState:
+    snapshot = answer["snapshot"]
+    return LedgerState(
+        version=answer["version"],
+        privileges=parse_privileges(answer["privileges"]),
+        snapshot=None if snapshot is None else parse_snapshot(snapshot),
     )
 
 

@@ -4,6 +4,7 @@ in `store`.
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -19,6 +20,7 @@ ANSWER_SECONDS: Final = 8.0
 """After that an answer does not come any more: longer than the roles' lock_timeout (5 s)."""
 
 _CONNECT_SECONDS: Final = 5
+_PREFIX: Final = re.compile(r"^.* failed: (FATAL: +)?")  # of libpq's own sentences
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 Ask: TypeAlias = Callable[[str, Mapping[str, Any] | None], Awaitable[Rows]]
@@ -29,16 +31,16 @@ _Raw: TypeAlias = psycopg.AsyncConnection[tuple[Any, ...]]
 class Connection:
     """One connection; who asks waits for its turn. Made by `open_connection`.
 
-    Once lost it stays lost and `on_lost` has been called. A call that is cancelled costs the
+    Once lost it stays lost and `on_lost` has been told why. A call that is cancelled costs the
     connection, as its answer is still to come.
     """
 
-    def __init__(self, raw: _Raw, name: str, on_lost: Callable[[], None]) -> None:
+    def __init__(self, raw: _Raw, name: str, on_lost: Callable[[str], None]) -> None:
         self.raw: Final = raw
         self.name: Final = name
         self._on_lost = on_lost
         self._turn = asyncio.Lock()
-        self._broken = False
+        self._lost = ""  # the reason why
 
     async def ask(self, sql: str, values: Mapping[str, Any] | None = None) -> Rows:
         """The rows of one statement, which is a transaction of its own. Raises LedgerError."""
@@ -64,11 +66,11 @@ class Connection:
                 await self._roll_back()
                 raise
 
-    def break_off(self) -> None:
+    def break_off(self, reason: str) -> None:
         """Give the connection up at once: what waits for an answer gets LedgerAwayError."""
-        if self._broken:
+        if self._lost:
             return
-        self._broken = True
+        self._lost = reason
         # Cancelling psycopg's wait would ask the server to cancel and wait for a reply. A socket
         # that is shut down ends it right away; psycopg has closed it where the server did.
         with (
@@ -76,18 +78,18 @@ class Connection:
             socket.fromfd(self.raw.fileno(), -1, -1) as twin,
         ):
             twin.shutdown(socket.SHUT_RDWR)
-        self._on_lost()
+        self._on_lost(reason)
 
     async def close(self) -> None:
         """End the connection, whatever it is doing."""
-        self.break_off()
+        self.break_off("the connection was closed")
         async with self._turn:
             await self.raw.close()
 
     def away(self, reason: str) -> LedgerAwayError:
-        """The connection is of no use any more: break it off, and give the error to raise."""
-        self.break_off()
-        return LedgerAwayError(f"{self.name} is away: {reason}.")
+        """Break the connection off; the error to raise, with the reason why it was lost first."""
+        self.break_off(reason)
+        return LedgerAwayError(f"{self.name} is away: {self._lost}.")
 
     async def _roll_back(self) -> None:
         if self.raw.closed or self.raw.info.transaction_status is TransactionStatus.IDLE:
@@ -96,22 +98,22 @@ class Connection:
             await self._ask("ROLLBACK")
 
     async def _ask(self, sql: str, values: Mapping[str, Any] | None = None) -> Rows:
-        if self._broken or self.raw.closed:
+        if self._lost or self.raw.closed:
             raise self.away("the connection was lost")
         try:
             return await self._in_time(self._rows(sql, values))
         except TimeoutError:
-            raise self.away(f"no answer within {ANSWER_SECONDS:g} s") from None
+            raise self.away("no answer") from None
         except (errors.LockNotAvailable, errors.QueryCanceled, errors.DeadlockDetected) as error:
-            raise LedgerBusyError(f"{self.name} is busy: {_sentence(error)}.") from None
+            raise LedgerBusyError(f"{self.name} is busy: {sentence(error)}.") from None
         except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            raise self.away(_sentence(error)) from None
+            raise self.away(sentence(error)) from None
         except psycopg.ProgrammingError as error:  # no such table, no right to do that
             raise self.away(
-                f"it is not as this release needs it ({_sentence(error)}); run the deploy"
+                f"it is not as this release needs it ({sentence(error)}); run the deploy"
             ) from None
         except psycopg.Error as error:
-            raise LedgerRefusedError(f"{self.name} refuses: {_sentence(error)}.") from None
+            raise LedgerRefusedError(f"{self.name} refuses: {sentence(error)}.") from None
 
     async def _rows(self, sql: str, values: Mapping[str, Any] | None) -> Rows:
         cursor = await self.raw.execute(sql, values)
@@ -124,7 +126,7 @@ class Connection:
             done, _ = await asyncio.wait({task}, timeout=ANSWER_SECONDS)
         finally:
             if not done:
-                self.break_off()
+                self.break_off(f"no answer within {ANSWER_SECONDS:g} s")
                 await asyncio.wait({task})
                 task.exception()  # its words would only be those of the shutdown
         if not done:
@@ -133,7 +135,7 @@ class Connection:
 
 
 async def open_connection(
-    address: LedgerAddress, password: str | None, application: str, on_lost: Callable[[], None]
+    address: LedgerAddress, password: str | None, application: str, on_lost: Callable[[str], None]
 ) -> Connection:
     """Connect as `address` says. Raises LedgerAwayError."""
     name = f"The ledger in PostgreSQL at {address.host}:{address.port}"
@@ -157,11 +159,12 @@ async def open_connection(
             tcp_user_timeout=int(1000 * ANSWER_SECONDS),
         )
     except (psycopg.Error, OSError) as error:
-        raise LedgerAwayError(f"{name} is away: {_sentence(error)}.") from None
+        raise LedgerAwayError(f"{name} is away: {sentence(error)}.") from None
     return Connection(raw, name, on_lost)
 
 
-def _sentence(error: Exception) -> str:
+def sentence(error: Exception) -> str:
+    """What the server or the library says, without where it was said, hints and the stop."""
     said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     first = (said or str(error) or type(error).__name__).strip().splitlines()[0]
-    return first.rstrip(".")
+    return _PREFIX.sub("", first).rstrip(".")

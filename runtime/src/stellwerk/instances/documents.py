@@ -54,7 +54,9 @@ def snapshot_query(service: str | None = None) -> str:
         for name, query in parts.items()
     )
     # A transaction that waited for its lock began long before what it sees.
-    return f"SELECT json_build_object('at', clock_timestamp(), {', '.join(lists)})::text"
+    return (
+        f"SELECT json_build_object('at', clock_timestamp(), {', '.join(lists)})::text AS snapshot"
+    )
 
 
 def parse_snapshot(document: str | Mapping[str, Any]) -> Snapshot:

@@ -7,7 +7,7 @@ from typing import Final
 
 import psycopg
 
-from stellwerk.instances.connection import Connection
+from stellwerk.instances.connection import Connection, sentence
 
 CHANNEL: Final = "stellwerk"
 """What the triggers of the ledger's tables notify."""
@@ -44,9 +44,9 @@ class Listener:
             self._woken.clear()
             yield
 
-    def break_off(self) -> None:
+    def break_off(self, reason: str) -> None:
         """Give the connection up at once; whoever iterates gets LedgerAwayError."""
-        self._connection.break_off()
+        self._connection.break_off(reason)
 
     async def close(self) -> None:
         """End listening; whoever iterates gets LedgerAwayError."""
@@ -79,9 +79,9 @@ class Listener:
         connection = self._connection.raw.pgconn
         try:
             connection.consume_input()
-        except psycopg.Error:
+        except psycopg.Error as error:
+            self._connection.break_off(sentence(error))
             self._lose()
-            self._connection.break_off()
             return
         while connection.notifies():
             self._woken.set()

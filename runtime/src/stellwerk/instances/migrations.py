@@ -46,7 +46,7 @@ def migration_statements(present: int, database: str) -> tuple[Statement, ...]:
     """
     if present > LATEST:
         raise NewerLedgerError(
-            f"The ledger in database {database} is at version {present}, and this release knows"
+            f"the ledger in database {database} is at version {present}, and this release knows"
             f" {LATEST} at most: deploy with the newer release that migrated it."
         )
     return tuple(

@@ -280,12 +280,12 @@ class Ledger:
     async def _open(self, application: str) -> Connection:
         return await open_connection(self._address, self._password, application, self._lose)
 
-    def _lose(self) -> None:
+    def _lose(self, reason: str) -> None:
         """One connection is lost: give up the other, so that everybody notices."""
         if self._connection is not None:
-            self._connection.break_off()
+            self._connection.break_off(reason)
         if self._listener is not None:
-            self._listener.break_off()
+            self._listener.break_off(reason)
 
     def _prune_is_due(self) -> bool:
         now = time.monotonic()

@@ -26,7 +26,8 @@ class PostgresqlPasswords(Model):
     owner: Secret = Field(NOT_GIVEN, description="Of the role that owns the database.")
     app: Secret = Field(NOT_GIVEN, description="Of the services.")
     monitor: Secret = Field(NOT_GIVEN, description="Of the collector.")
-    ledger: Secret = Field(NOT_GIVEN, description="Of scaler and agents.")
+    ledger: Secret = Field(NOT_GIVEN, description="Of the scaler and operators.")
+    agent: Secret = Field(NOT_GIVEN, description="Of the agents.")
 
 
 class Roles(Model):
@@ -35,11 +36,14 @@ class Roles(Model):
     owner: Identifier = Field("stellwerk_owner", description="Owns the database and its schema.")
     app: Identifier = Field("stellwerk_app", description="Reads and writes for the services.")
     monitor: Identifier = Field("stellwerk_monitor", description="Reads statistics (pg_monitor).")
-    ledger: Identifier = Field("stellwerk_ledger", description="Keeps the instances' ledger.")
+    ledger: Identifier = Field(
+        "stellwerk_ledger", description="Declares in the ledger what is to run."
+    )
+    agent: Identifier = Field("stellwerk_agent", description="Keeps in the ledger what does run.")
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        names = [self.owner, self.app, self.monitor, self.ledger]
+        names = [self.owner, self.app, self.monitor, self.ledger, self.agent]
         if len(set(names)) != len(names):
             raise ValueError("expected a name of its own for every role")
         return self

@@ -118,7 +118,6 @@ CREATE INDEX events_at ON stellwerk.events (at);
 CREATE FUNCTION stellwerk.prune_events() RETURNS void LANGUAGE sql SECURITY DEFINER
     SET search_path = pg_catalog, pg_temp
     AS $$ DELETE FROM stellwerk.events WHERE at < now() - interval '90 days' $$;
-REVOKE EXECUTE ON FUNCTION stellwerk.prune_events() FROM PUBLIC;
 
 -- Listeners read the ledger again; the payload only says which table moved. Per row, as a statement
 -- that changes no row would tell them too; PostgreSQL sends equal ones of a transaction once.
@@ -129,6 +128,7 @@ BEGIN
     PERFORM pg_notify('stellwerk', TG_TABLE_NAME);
     RETURN NULL;
 END $$;
+REVOKE EXECUTE ON FUNCTION stellwerk.prune_events(), stellwerk.tell() FROM PUBLIC;
 CREATE TRIGGER tell AFTER INSERT OR DELETE ON stellwerk.services
     FOR EACH ROW EXECUTE FUNCTION stellwerk.tell();
 CREATE TRIGGER tell_changed AFTER UPDATE ON stellwerk.services
