@@ -11,7 +11,9 @@ include("deploys/redis.py")  # caches
 include("deploys/sentinel.py")  # sentinels, which watch the caches
 include("deploys/postgresql.py")  # databases
 include("deploys/runtime.py")  # every host: the release of stellwerk
-include("deploys/services.py")  # databases: the sample's data; apps: the instances
+include("deploys/services.py")  # databases: the sample's data; apps: what instances are to run
 include("deploys/haproxy.py")  # balancers, in front of the instances
 include("deploys/nginx.py")  # balancers, in front of HAProxy and the frontend
+include("deploys/agent.py")  # apps, balancers: the agent, which runs and balances instances
+include("deploys/instances.py")  # databases: what is wanted is declared, until the agents did it
 include("deploys/verify.py")  # every host: all of it works together

@@ -2,12 +2,12 @@
 
 from deploys.components import nginx
 from deploys.engine.operations import install_configs
-from deploys.engine.run import here, placed_instances
+from deploys.engine.run import here
 
 host = here()
 concerned = "balancers" in host.groups
 
 install_configs(
-    configs=[nginx.config(host.settings, placed_instances())] if concerned else [],
+    configs=nginx.configs(host.run.cluster, host.declared) if concerned else [],
     name="nginx",
 )

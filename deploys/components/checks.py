@@ -1,16 +1,17 @@
 """What must hold on a host at the end of every run."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
-from deploys.components import haproxy, nginx, postgresql, redis, sentinel, services
-from deploys.components.instances import Placed, on
+from deploys.components import agent, haproxy, nginx, postgresql, redis, sentinel
 from deploys.engine.resources import Check, Facts
+from stellwerk.instances.model import Snapshot, State
 from stellwerk.settings.cluster import Cluster, ClusterHost
 
 
 def wanted(
-    cluster: Cluster, declared: ClusterHost, facts: Facts, placed: Sequence[Placed]
+    cluster: Cluster, declared: ClusterHost, facts: Facts, snapshot: Snapshot
 ) -> tuple[Check, ...]:
+    """What a host's groups have to show; `snapshot` tells which instances run there."""
     settings, groups = declared.settings, declared.groups
     found: list[Check] = []
     if "caches" in groups:
@@ -29,10 +30,20 @@ def wanted(
         found.append(sentinel.health(cluster, declared))
     if "databases" in groups:
         found += postgresql.checks(facts)
+    found += agent.checks(declared)
     if "apps" in groups:
-        found += [
-            services.health(one, settings.services[one.service]) for one in on(declared, placed)
-        ]
+        found += instances(declared, snapshot)
     if "balancers" in groups:
         found += [*haproxy.checks(settings), *nginx.checks(settings)]
     return tuple(found)
+
+
+def instances(declared: ClusterHost, snapshot: Snapshot) -> Iterator[Check]:
+    """The instances of a host run and are healthy, but for those that are about to stop."""
+    services = declared.settings.services
+    for key, one in sorted(snapshot.instances.items()):
+        if one.host != declared.name or one.state is State.DRAINING or key.service not in services:
+            continue
+        yield {"kind": "unit", "unit": key.unit}
+        path = services[key.service].health_path
+        yield {"kind": "http", "url": f"http://127.0.0.1:{key.port}{path}", "unit": key.unit}

@@ -1,6 +1,6 @@
 """The Debian packages a host needs, over all its groups, so that apt runs once."""
 
-from deploys.components import base, haproxy, nginx, postgresql, redis, sentinel
+from deploys.components import agent, base, haproxy, nginx, postgresql, redis, sentinel
 from deploys.engine.resources import Facts
 from stellwerk.settings.cluster import ClusterHost
 
@@ -8,7 +8,8 @@ from stellwerk.settings.cluster import ClusterHost
 def wanted(declared: ClusterHost, facts: Facts) -> tuple[str, ...]:
     """Names of all packages for the host's groups."""
     by_group = {
-        "balancers": (*haproxy.PACKAGES, *nginx.PACKAGES),
+        "apps": agent.PACKAGES,
+        "balancers": (*haproxy.PACKAGES, *nginx.PACKAGES, *agent.PACKAGES),
         "caches": redis.PACKAGES,
         "sentinels": sentinel.PACKAGES,
         "databases": postgresql.packages(facts),

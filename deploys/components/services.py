@@ -1,21 +1,15 @@
-"""The services' template units, their slice and environment, and what an instance runs."""
+"""What runs as a service: its release, unit and environment; and the sample's data.
+
+How these become a generation that instances are pinned to is in `generations`.
+"""
 
 import re
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from deploys.components import credentials, tls
 from deploys.components.base import HEADER
-from deploys.components.instances import Placed, on
 from deploys.engine.render import render
-from deploys.engine.resources import (
-    Activation,
-    Check,
-    ConfigSet,
-    File,
-    Instance,
-    digest_of,
-    lines,
-)
+from deploys.engine.resources import Activation, ConfigSet, File, lines
 from stellwerk.settings import Settings
 from stellwerk.settings.cluster import Cluster, ClusterHost
 from stellwerk.settings.services import Service
@@ -25,69 +19,85 @@ UNITS = "/etc/systemd/system"
 SEED_UNIT = "stellwerk-sample-seed.service"
 
 
+@dataclass(frozen=True)
+class ServiceRelease:
+    """The release a service runs: its name and folder, both empty for a program of the host's."""
+
+    name: str = ""
+    path: str = ""
+
+
 def is_sample(service: Service) -> bool:
     """Whether the service runs the bundled sample."""
     return service.command is None
 
 
-def command(settings: Settings, service: Service) -> str:
-    """The unit's ExecStart."""
+def release_of(settings: Settings, name: str, runtime: str) -> ServiceRelease:
+    """What the service runs; `runtime` is the name of the runtime's release."""
+    if is_sample(settings.services[name]):
+        return ServiceRelease(runtime, f"{settings.runtime.prefix}/releases/{runtime}")
+    return ServiceRelease()
+
+
+def command(service: Service, release: ServiceRelease) -> str:
+    """The unit's ExecStart. It names the release, so that an old generation keeps its code."""
     if service.command is None:
-        return f"{settings.runtime.prefix}/current/bin/stellwerk sample serve"
+        return f"{release.path}/bin/stellwerk sample serve"
     return " ".join(_argument(word) for word in service.command)
 
 
-def configs(cluster: Cluster, declared: ClusterHost) -> tuple[ConfigSet, ...]:
-    """One template unit and environment file a service; instances are started separately."""
-    if "apps" not in declared.groups:
-        return ()
-    settings = declared.settings
-    files = [
-        File(
-            f"{UNITS}/{SLICE}",
-            lines(HEADER, "[Unit]", "Description=Services run by Stellwerk"),
-        )
-    ]
-    for name, service in sorted(settings.services.items()):
-        files.append(File(f"{UNITS}/{name}@.service", unit(settings, name, service)))
-        files.append(
-            File(f"/etc/stellwerk/services/{name}.env", environment(cluster, declared, name))
-        )
-        files += [
-            File(credentials.path(f"{name}.{key}"), secret.get_secret_value(), mode=0o600)
-            for key, secret in sorted(service.credentials.items())
-        ]
-    activation = Activation(daemon_reload=True)
-    return (ConfigSet("services", files=tuple(files), activation=activation),)
-
-
-def unit(settings: Settings, name: str, service: Service) -> str:
-    passed = {
+def shared_credentials() -> dict[str, str]:
+    """The passwords every service is handed, as credential and the file it is in."""
+    return {
         "postgresql.password": credentials.path("postgresql.app"),
         "redis.password": credentials.path("redis.app"),
         "sentinel.password": credentials.path("sentinel.password"),
     }
+
+
+def own_credentials(declared: ClusterHost) -> tuple[File, ...]:
+    """The secrets that services were given in the settings."""
+    return tuple(
+        File(credentials.path(f"{name}.{key}"), secret.get_secret_value(), mode=0o600)
+        for name, service in sorted(declared.settings.services.items())
+        for key, secret in sorted(service.credentials.items())
+    )
+
+
+def slice_file() -> File:
+    """The slice that all instances are in."""
+    return File(
+        f"{UNITS}/{SLICE}",
+        lines(HEADER, "[Unit]", "Description=Services run by Stellwerk"),
+    )
+
+
+def unit(
+    settings: Settings, name: str, service: Service, release: ServiceRelease, folder: str
+) -> str:
+    """The template unit of a generation whose files are in `folder`."""
     own = {key: credentials.path(f"{name}.{key}") for key in sorted(service.credentials)}
     return render(
         "services/service.j2",
         header=HEADER,
         name=name,
         service=service,
-        command=command(settings, service),
-        credentials={**passed, **own},
+        command=command(service, release),
+        folder=folder,
+        credentials={**shared_credentials(), **own},
         slice=SLICE,
         nofile_limit=settings.base.nofile_limit,
     )
 
 
-def environment(cluster: Cluster, declared: ClusterHost, name: str) -> str:
-    """What every instance of a service is told: where database and cache are, no secrets."""
+def environment(cluster: Cluster, declared: ClusterHost, name: str, address: str) -> str:
+    """What the instances at an address are told: where database and cache are, no secrets."""
     settings = declared.settings
     service = settings.services[name]
     databases = cluster.group("databases")
     values = {
         "SERVICE_NAME": name,
-        "BIND_ADDRESS": ",".join(dict.fromkeys(("127.0.0.1", declared.address))),
+        "BIND_ADDRESS": ",".join(dict.fromkeys(("127.0.0.1", address))),
         "SHUTDOWN_TIMEOUT": str(max(1, service.stop_timeout_seconds - 5)),
         "REDIS_SENTINELS": ",".join(
             f"{one.address}:{one.settings.sentinel.port}" for one in cluster.group("sentinels")
@@ -107,41 +117,6 @@ def environment(cluster: Cluster, declared: ClusterHost, name: str) -> str:
         values |= {"DATABASE_TLS_CA": tls.AUTHORITY, "REDIS_TLS_CA": tls.AUTHORITY}
     values |= service.environment
     return lines(HEADER, [f"{key}={_value(value)}" for key, value in sorted(values.items())])
-
-
-def instances(
-    cluster: Cluster, declared: ClusterHost, placed: Sequence[Placed], release: str
-) -> tuple[Instance, ...]:
-    """The instances of a host with the generation each should run."""
-    settings = declared.settings
-    found = []
-    for one in on(declared, placed):
-        service = settings.services[one.service]
-        generation = digest_of(
-            unit(settings, one.service, service),
-            environment(cluster, declared, one.service),
-            sorted(credentials.wanted(declared).items()),
-            {key: secret.get_secret_value() for key, secret in service.credentials.items()},
-            release if is_sample(service) else "",
-        )
-        tried = service.health_check
-        found.append(
-            Instance(
-                one.name,
-                generation,
-                health=health(one, service),
-                health_seconds=tried.first_after_seconds + tried.timeout_seconds * tried.tries,
-            )
-        )
-    return tuple(found)
-
-
-def health(one: Placed, service: Service) -> Check:
-    return {
-        "kind": "http",
-        "url": f"http://{one.endpoint}{service.health_path}",
-        "unit": f"{one.name}.service",
-    }
 
 
 def data(declared: ClusterHost) -> tuple[ConfigSet, ...]:

@@ -4,7 +4,8 @@ One operation handles one component of a host, so that a run that changes nothin
 """
 
 import json
-from collections.abc import Callable, Generator, Iterable
+import time
+from collections.abc import Callable, Generator, Iterable, Sequence
 from typing import Any
 
 from pyinfra import logger
@@ -12,20 +13,23 @@ from pyinfra.api.command import FunctionCommand, StringCommand
 from pyinfra.api.operation import operation
 from pyinfra.context import host, state
 
+from deploys.components.declaration import Wanted
+from deploys.components.progress import Progress, is_over
 from deploys.engine import bootstrap, tools
 from deploys.engine.release import Release
 from deploys.engine.resources import (
     Check,
     ConfigSet,
     Facts,
-    Instance,
     RedisCommands,
     why_install,
 )
 from deploys.engine.run import SECTIONS, ask, current_run, here, refresh
+from deploys.engine.waiting import Effects, follow
 from stellwerk.database.statement import Statement, psql_script
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
+WAIT_SECONDS = 1.0  # between two looks at the ledger
 VERIFY_SECONDS = 60  # a replica's first sync and a balancer's health checks end well within this
 
 
@@ -114,12 +118,12 @@ def restart_redis(plan: Callable[[Facts], Iterable[dict[str, Any]]] | None) -> C
         return
     run = current_run()
     for request in plan(_fresh("redis")):
-        if run.roll_failed:
+        if run.restart_failed:
             host.noop("left as it is, as another restart failed")
             return
-        run.roll_failed = state.is_executing  # until the host says otherwise
+        run.restart_failed = state.is_executing  # until the host says otherwise
         yield _tool("restart-redis", request, f"restarting the Redis on port {request['port']}")
-        run.roll_failed = False
+        run.restart_failed = False
         _changed()
 
 
@@ -174,73 +178,67 @@ def install_release(release: Release, keep: int) -> Commands:
     }
     yield _tool("release", document, f"release {release.name}")
     _changed()
-    current_run().released.add(host.name)
 
 
 @operation()
-def start_instances(
-    wanted: Iterable[Instance], absent: Callable[[Facts], Iterable[str]], concerned: bool
+def wait_for_instances(
+    wanted: Wanted | None, progress: Callable[[Wanted], Sequence[Progress]]
 ) -> Commands:
-    """Start the instances that do not run, all at once, and stop those that are not wanted."""
-    if not concerned:
-        return
-    facts = _fresh("instances")["instances"]
-    starting = [one for one in wanted if not _runs(one, facts)]
-    gone = sorted(absent(facts))
-    if not starting and not gone:
-        host.noop("all instances run")
-        return
-    document = {"instances": [one.document() for one in starting], "absent": gone}
-    yield _tool("start", document, f"{len(starting)} instances to start, {len(gone)} to stop")
-    _changed()
+    """Wait until the agents have done what the ledger says, where they have not yet (C6).
 
-
-@operation()
-def roll_instances(wanted: Iterable[Instance], prefix: str, concerned: bool) -> Commands:
-    """Restart one after the other what runs an old generation; a failure ends it everywhere (C6).
-
-    A release that came with this run is then given up on every host. To be run serially: pyinfra
-    itself would go on with the next host after a failure.
+    Nothing is changed, so a host where there is nothing to wait for counts as unchanged.
     """
-    run = current_run()
-    fall_back = host.name in run.released
-    if run.roll_failed and fall_back:
-        yield _tool("fall-back", {"prefix": prefix}, "back to the release of before")
+    if wanted is None or not state.is_executing:
         return
-    if not concerned:
+    present = _fresh("postgresql")["postgresql"]
+    if is_over(here().run.cluster, present):
+        host.noop("all instances run as declared")
         return
-    facts = _fresh("instances")["instances"]
-    outdated = [
-        one for one in wanted if facts.get(one.name, {}).get("generation") != one.generation
-    ]
-    if run.roll_failed or not outdated:
-        host.noop("left as they are" if run.roll_failed else "all instances run their generation")
-        return
-    run.roll_failed = state.is_executing  # until the host says otherwise
-    document = {
-        "instances": [one.document() for one in outdated],
-        "prefix": prefix,
-        "fall_back": fall_back,
+    start = time.monotonic()
+    effects = Effects(
+        poll=lambda: progress(wanted),
+        say=lambda line: logger.info(f"{host.print_prefix}{line}"),
+        elapsed=lambda: time.monotonic() - start,
+        pause=lambda: time.sleep(WAIT_SECONDS),
+    )
+    patience = {
+        name: float(one.rollout.progress_timeout_seconds) for name, one in wanted.services.items()
     }
-    yield _tool("roll", document, f"rolling {', '.join(one.name for one in outdated)}")
-    run.roll_failed = False
-    _changed()
-
-
-def _runs(instance: Instance, facts: Facts) -> bool:
-    return bool(facts.get(instance.name, {}).get("ActiveState") == "active")
+    reasons = follow(effects, patience)
+    refresh("postgresql")
+    for line in reasons:
+        logger.error(f"{host.print_prefix}{line}")
+    if reasons:
+        yield _failure()
 
 
 @operation()
-def verify(checks: Iterable[Check]) -> Commands:
+def remove_instances(names: Iterable[str]) -> Commands:
+    """Stop instances whose service or port is not declared any more: no agent knows them."""
+    gone = list(names)
+    if not gone:
+        host.noop("every instance is declared")
+        return
+    yield _tool("remove-instances", {"instances": gone}, f"stopping {', '.join(gone)}")
+    _changed()
+
+
+def _failure() -> FunctionCommand:
+    """What makes an operation fail that has said why."""
+    # pyinfra heeds what a function returns only if it takes these two.
+    return FunctionCommand(lambda state, host: False, (), {})  # noqa: ARG005
+
+
+@operation()
+def verify(checks: Callable[[], Iterable[Check]]) -> Commands:
     """Every check holds within its time, or the run fails and shows the units' journals.
 
-    Nothing is changed, so a host where all is well counts as unchanged.
+    `checks` is called at the end, when it is known what runs where. Nothing is changed, so a host where all is well counts as unchanged.
     """
     run = current_run()
     if not state.is_executing:
         return
-    wanted = [dict(check) for check in checks]
+    wanted = [dict(check) for check in checks()]
     request = json.dumps({"checks": wanted, "seconds": VERIFY_SECONDS})
     failures = json.loads(ask(f"{tools.RUN} verify", request))
     count = run.commands[here().declared.name]
@@ -251,5 +249,4 @@ def verify(checks: Iterable[Check]) -> Commands:
         logger.error(f"{host.print_prefix}{failure['problem']}")
         for line in failure["journal"].splitlines():
             logger.error(f"{host.print_prefix}    {line}")
-    # pyinfra heeds what a function returns only if it takes these two.
-    yield FunctionCommand(lambda state, host: False, (), {})  # noqa: ARG005
+    yield _failure()

@@ -162,24 +162,6 @@ class Secret:
     name: str
 
 
-@dataclass(frozen=True)
-class Instance:
-    """One service instance: unit NAME@PORT.service, running a generation."""
-
-    name: str
-    generation: str
-    health: Check
-    health_seconds: float
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "generation": self.generation,
-            "health": dict(self.health),
-            "health_seconds": self.health_seconds,
-        }
-
-
 def digest_of(*parts: object) -> str:
     """A short name for a combination of values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -18,7 +18,7 @@ from pyinfra.api.command import StringCommand
 from pyinfra.api.host import Host
 from pyinfra.context import host, state
 
-from deploys.components.instances import Placed, place
+from deploys.components.generations import Generation
 from deploys.components.master import Endpoint, UnknownMasterError, find_master
 from deploys.components.tls import HostCertificate
 from deploys.engine import tools
@@ -38,7 +38,7 @@ SECTIONS = (
     "redis",
     "sentinel",
     "postgresql",
-    "instances",
+    "pins",
     "release",
 )
 
@@ -51,10 +51,10 @@ class Run:
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     commands: Counter[str] = field(default_factory=Counter)
     master: Endpoint | None = None
-    placed: tuple[Placed, ...] | None = None
+    generations: Mapping[str, Generation] | None = None
     stale: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    released: set[str] = field(default_factory=set)
-    roll_failed: bool = False
+    said: set[str] = field(default_factory=set)
+    restart_failed: bool = False
 
 
 @dataclass(frozen=True)
@@ -174,25 +174,10 @@ def redis_master() -> Endpoint:
     return run.master
 
 
-def placed_instances() -> tuple[Placed, ...]:
-    """Every instance that is to run on the app hosts.
-
-    Raises:
-        Refused: an app host cannot be asked what runs there.
-    """
+def hosts_of_run() -> frozenset[str]:
+    """The names of the hosts that this run changes: all, or those of --limit."""
     run = current_run()
-    if run.placed is None:
-        apps = run.cluster.group("apps")
-        facts = facts_of(apps)
-        unknown = [one.name for one in apps if one.name not in facts]
-        if unknown:
-            raise Refused(
-                f"{', '.join(unknown)} cannot be reached, so the instances there are not known;"
-                " bring it back, or take it out of the inventory"
-            )
-        services = apps[0].settings.services if apps else {}
-        run.placed = place(services, apps, facts)
-    return run.placed
+    return frozenset(_name(run, one) for one in state.inventory.get_active_hosts())
 
 
 def _name(run: Run, pyinfra_host: Host) -> str:

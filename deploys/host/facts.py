@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import instances, packages, postgresql, redis, release, units
+from . import generations, packages, postgresql, redis, release, units
 from .paths import STAMPS
 
 DISKS = ("/", "/var", "/opt", "/etc")
@@ -32,7 +32,7 @@ def gather(request: dict[str, Any]) -> dict[str, Any]:
         "redis": redis.state,
         "sentinel": redis.sentinel_state,
         "postgresql": lambda: postgresql.state(request["postgresql_script"]),
-        "instances": instances.state,
+        "pins": generations.pinned,
         "release": lambda: release.state(Path(request["prefix"])),
     }
     return {name: sections[name]() for name in request["sections"]}

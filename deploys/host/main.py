@@ -12,9 +12,11 @@ from typing import Any
 from . import (
     checks,
     facts,
-    instances,
+    generations,
     kernel,
+    nginx_upstreams,
     packages,
+    pin,
     postgresql,
     redis,
     redis_restart,
@@ -32,13 +34,12 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "restart-redis": redis_restart.restart,
     "postgresql": postgresql.execute,
     "release": release.install,
-    "fall-back": release.fall_back,
-    "start": instances.start,
-    "roll": instances.roll,
+    "remove-instances": pin.remove_instances,
 }
 
 ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
     "facts": facts.gather,
+    "query": lambda request: json.loads(postgresql.psql(request["script"])),
     "verify": lambda request: checks.all_failures(request["checks"], request["seconds"]),
 }
 
@@ -49,6 +50,10 @@ STEPS: dict[str, Callable[[list[str]], int]] = {
     "renew-redis-certificate": lambda _: redis.renew_certificate(),
     "tell-sentinel": lambda words: redis.tell_sentinel(int(words[0]), words[1]),
     "activate-postgresql": lambda words: postgresql.activate(words[0], words[1] == "may-restart"),
+    "nginx-upstreams": lambda _: nginx_upstreams.apply(),
+    "pin": lambda words: pin.pin(words[0]),
+    "unpin": lambda words: pin.unpin(words[0]),
+    "prune-generations": lambda words: generations.prune(int(words[0]), set(words[1:])),
 }
 
 

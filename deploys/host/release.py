@@ -9,10 +9,9 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from . import generations
 from .command import Failure, run, sentence_of
 from .paths import COMMAND
-
-PREVIOUS = "previous"  # the link to the release that was in use before the current one
 
 
 def state(prefix: Path) -> dict[str, Any]:
@@ -39,10 +38,8 @@ def install(document: dict[str, Any]) -> None:
     if not target.is_dir():
         _unpack(document, target)
     before = state(prefix)["current"]
-    if before and before != target.name:
-        _point(prefix / PREVIOUS, before)
     _switch(prefix, target)
-    _prune(prefix, document["keep"], target.name)
+    _prune(prefix, document["keep"], {target.name, before})
 
 
 def _unpack(document: dict[str, Any], target: Path) -> None:
@@ -76,14 +73,6 @@ def _unpack(document: dict[str, Any], target: Path) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def fall_back(document: dict[str, Any]) -> None:
-    """Use the release of before again, where there was one."""
-    prefix = Path(document["prefix"])
-    previous = prefix / PREVIOUS
-    if previous.is_symlink() and previous.is_dir():
-        _point(prefix / "current", previous.readlink().name)
-
-
 def _point(link: Path, release: str) -> None:
     temporary = link.parent / f".{link.name}.{os.getpid()}"
     temporary.unlink(missing_ok=True)
@@ -99,9 +88,9 @@ def _switch(prefix: Path, target: Path) -> None:
         COMMAND.symlink_to(wanted)
 
 
-def _prune(prefix: Path, keep: int, current: str) -> None:
-    previous = prefix / PREVIOUS
-    kept = {current, previous.readlink().name if previous.is_symlink() else ""}
-    names = [name for name in state(prefix)["releases"] if name not in kept]
-    for name in names[: max(0, len(names) + len(kept) - keep)]:
+def _prune(prefix: Path, keep: int, current: set[str]) -> None:
+    """Keep the newest few, and whatever the agent or an instance may be started with again."""
+    kept = current | generations.releases()
+    names = state(prefix)["releases"]
+    for name in set(names[:-keep]) - kept:
         shutil.rmtree(prefix / "releases" / name, ignore_errors=True)

@@ -86,6 +86,11 @@ class Instance:
         """Whether balancers are to send it requests."""
         return self.state is State.READY and not self.held
 
+    @property
+    def leaves_for_good(self) -> bool:
+        """Whether it drains and will not be started again."""
+        return self.state is State.DRAINING and self.purpose is Purpose.RETIRE
+
 
 @dataclass(frozen=True)
 class Sighting:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from stellwerk.instances import declaring
 from stellwerk.instances.configuration import LedgerAddress
 from stellwerk.instances.connection import Ask, Connection, Rows, open_connection
 from stellwerk.instances.documents import (
@@ -141,7 +142,7 @@ class Ledger:
         """
         connection = self._connected
         async with connection.transaction() as ask:
-            await ask(_LOCK, {"service": service})
+            await ask(declaring.LOCK, {"service": service})
             answer = await ask(snapshot_query(service), None)
             yield ServiceTransaction(_parsed(answer, connection), ask)
 
@@ -224,7 +225,7 @@ class Ledger:
         async with self._connected.transaction() as ask:
             await _require_service(ask, service)
             values = {"service": service, "host": host, "instances": instances, "by": changed_by}
-            await ask(_SET_DESIRED, values)
+            await ask(declaring.SET_DESIRED, values)
 
     async def start_rollout(
         self,
@@ -250,9 +251,9 @@ class Ledger:
                     f"{service}: no host has a generation {generation};"
                     f" `stellwerk releases list {service}` shows those there are."
                 )
-            await ask(_REPLACE_ROLLOUT, values)
+            await ask(declaring.REPLACE_ROLLOUT, values)
             ((number,),) = await ask(
-                _START_ROLLOUT,
+                declaring.START_ROLLOUT,
                 values
                 | {
                     "restart": restart,
@@ -261,7 +262,7 @@ class Ledger:
                     "canary_error_percent": canary_error_percent,
                 },
             )
-            await ask(_DECLARE, values | {"rollout": number})
+            await ask(declaring.DECLARE, values | {"rollout": number})
             return int(number)
 
     @property
@@ -383,7 +384,7 @@ def _parsed(rows: Rows, connection: Connection) -> Snapshot:
 
 
 async def _require_service(ask: Ask, service: str) -> None:
-    if not await ask(_LOCK, {"service": service}):
+    if not await ask(declaring.LOCK, {"service": service}):
         raise LedgerRefusedError(
             f"{service} is not in the ledger; the deploy puts the services of the settings there."
         )
@@ -416,9 +417,6 @@ _PROGRESS_COLUMNS: Final = frozenset(
 )
 
 _VERSION: Final = "SELECT coalesce(max(version), 0) FROM stellwerk.migrations"
-
-# Rows that refer to the service may be added meanwhile; a second locker waits.
-_LOCK: Final = "SELECT 1 FROM stellwerk.services WHERE name = %(service)s FOR NO KEY UPDATE"
 
 _BEAT: Final = """
     WITH sign AS (
@@ -490,40 +488,8 @@ _GENERATIONS: Final = """
     WHERE %(service)s::text IS NULL OR service = %(service)s
     ORDER BY created_at, service, generation
 """
-_SET_DESIRED: Final = """
-    WITH changed AS (
-        INSERT INTO stellwerk.desired AS known (service, host, instances, changed_by, changed_at)
-        VALUES (%(service)s, %(host)s, %(instances)s, %(by)s, now())
-        ON CONFLICT (service, host) DO UPDATE SET instances = EXCLUDED.instances,
-            changed_by = EXCLUDED.changed_by, changed_at = EXCLUDED.changed_at
-        WHERE known.instances <> EXCLUDED.instances
-        RETURNING service, host, instances, changed_by)
-    INSERT INTO stellwerk.events (kind, service, host, detail)
-    SELECT 'desired', service, host, instances || ' wanted by ' || changed_by FROM changed
-"""
 _GENERATION_EXISTS: Final = """
     SELECT 1 FROM stellwerk.generations WHERE service = %(service)s AND generation = %(generation)s
-"""
-_REPLACE_ROLLOUT: Final = """
-    UPDATE stellwerk.rollouts
-    SET state = 'replaced', finished_at = coalesce(finished_at, clock_timestamp())
-    WHERE service = %(service)s AND state IN ('running', 'failed')
-"""
-_START_ROLLOUT: Final = """
-    INSERT INTO stellwerk.rollouts
-        (service, generation, previous, restart, max_unavailable, canary_seconds,
-         canary_error_percent, started_by, started_at, progressed_at)
-    SELECT name, %(generation)s, stable, %(restart)s, %(max_unavailable)s, %(canary_seconds)s,
-         %(canary_error_percent)s, %(by)s, clock_timestamp(), clock_timestamp()
-    FROM stellwerk.services WHERE name = %(service)s
-    RETURNING id
-"""
-_DECLARE: Final = """
-    WITH declared AS (
-        UPDATE stellwerk.services SET generation = %(generation)s, rollout = %(rollout)s
-        WHERE name = %(service)s)
-    INSERT INTO stellwerk.events (kind, service, detail)
-    VALUES ('rollout', %(service)s, %(generation)s || ' started by ' || %(by)s)
 """
 _CLAIM: Final = """
     INSERT INTO stellwerk.instances (service, port, host, address, generation, rollout, state,

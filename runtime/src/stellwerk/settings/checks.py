@@ -78,11 +78,8 @@ def _claims(settings: Settings) -> Iterator[tuple[KeyPath, range]]:
     for name, service in settings.services.items():
         single.append((("services", name, "listen_port"), service.listen_port))
     yield from ((path, range(port, port + 1)) for path, port in single if port is not None)
-    for name, service in settings.services.items():
-        policy = settings.scaling.services.get(name)
-        emergency = settings.scaling.emergency.max_instances if policy and policy.enabled else 0
-        ports = service.ports(max(service.max_instances, emergency))
-        yield ("services", name, "port_base"), ports
+    for name in settings.services:
+        yield ("services", name, "port_base"), settings.ports(name)
 
 
 def _span(ports: range) -> str:

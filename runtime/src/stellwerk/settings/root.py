@@ -2,6 +2,7 @@
 
 from pydantic import Field
 
+from stellwerk.settings.agent import Agent
 from stellwerk.settings.base import Base
 from stellwerk.settings.baselines import Baselines
 from stellwerk.settings.caching import Caching
@@ -33,6 +34,7 @@ class Settings(Model):
     nginx: Nginx = Field(default_factory=Nginx, description="nginx.")
     services: dict[ServiceName, Service] = Field(default={}, description="The user's services.")
     runtime: Runtime = Field(default_factory=Runtime, description="Stellwerk's own daemons.")
+    agent: Agent = Field(default_factory=Agent, description="Agents of app and balancer hosts.")
     scaling: Scaling = Field(default_factory=Scaling, description="Scaling of services.")
     caching: Caching = Field(default_factory=Caching, description="Caches.")
     baselines: Baselines = Field(default_factory=Baselines, description="Performance baselines.")
@@ -43,3 +45,12 @@ class Settings(Model):
     secrets: SecretSource = Field(
         default_factory=SecretSource, description="Where secrets come from; for the whole cluster."
     )
+
+    def ports(self, name: str) -> range:
+        """The ports that instances of a service may use, also in an emergency.
+
+        There are two at least: a service with one instance is rolled by starting a second.
+        """
+        service, policy = self.services[name], self.scaling.services.get(name)
+        emergency = self.scaling.emergency.max_instances if policy and policy.enabled else 0
+        return service.ports(max(service.max_instances, emergency, 2))

@@ -3,7 +3,7 @@
 When the number changes is in `scaling`.
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -13,6 +13,7 @@ from stellwerk.settings.types import (
     Count,
     Identifier,
     Line,
+    Percent,
     Port,
     Seconds,
     SecondsOrZero,
@@ -22,14 +23,32 @@ from stellwerk.settings.types import (
 
 EnvironmentName = Annotated[str, Field(pattern=r"^[A-Z_][A-Z0-9_]*$")]
 CredentialName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
+LAST_PORT: Final = 65535
 
 
 class HealthCheck(Model):
     """How a new instance shows that it can serve (spec 2.1)."""
 
-    first_after_seconds: SecondsOrZero = Field(30, description="Time given before the first try.")
+    first_after_seconds: SecondsOrZero = Field(
+        30, description="Time from its start on in which a failed try does not count yet."
+    )
     timeout_seconds: Seconds = Field(10, description="Time one try may take.")
     tries: Count = Field(3, description="Tries before the instance counts as failed.")
+
+
+class Rollout(Model):
+    """How a new generation reaches the instances of a service (C6)."""
+
+    max_unavailable: Count = Field(1, description="Instances out of rotation for it at a time.")
+    canary_seconds: SecondsOrZero = Field(
+        15, description="Time the first instance is watched in rotation before others follow."
+    )
+    canary_error_percent: Percent = Field(
+        5, description="Share of its requests that may fail in this time."
+    )
+    progress_timeout_seconds: Seconds = Field(
+        600, description="Time without any progress after which a deploy waits no longer."
+    )
 
 
 class Service(Model):
@@ -51,6 +70,9 @@ class Service(Model):
     )
     health_check: HealthCheck = Field(
         default_factory=HealthCheck, description="Health check of a new instance."
+    )
+    rollout: Rollout = Field(
+        default_factory=Rollout, description="How a change reaches the instances."
     )
     port_base: Annotated[Whole, Field(ge=1, le=65534)] = Field(
         description="Instance n listens on this port + n, from 1 on."
@@ -77,7 +99,7 @@ class Service(Model):
     def ports(self, instances: int | None = None) -> range:
         """Return the ports of so many instances, by default of `max_instances`."""
         count = self.max_instances if instances is None else instances
-        return range(self.port_base + 1, self.port_base + 1 + count)
+        return range(self.port_base + 1, min(self.port_base + count, LAST_PORT) + 1)
 
     @model_validator(mode="after")
     def _number_of_instances_is_possible(self) -> Self:
@@ -86,10 +108,10 @@ class Service(Model):
                 f"expected min_instances ({self.min_instances}) at most"
                 f" max_instances ({self.max_instances})"
             )
-        if self.port_base + self.max_instances > 65535:
+        if self.port_base + self.max_instances > LAST_PORT:
             raise ValueError(
                 f"expected port_base + max_instances ({self.port_base} + {self.max_instances})"
-                " at most 65535"
+                f" at most {LAST_PORT}"
             )
         return self
 

@@ -1,0 +1,119 @@
+"""Instances over the whole run: what the settings want, what the ledger says, what is left over."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from pyinfra import logger
+from pyinfra.context import host
+
+from deploys.components import declaration, generations, progress
+from deploys.components.declaration import Wanted
+from deploys.components.generations import Generation
+from deploys.components.progress import Progress
+from deploys.components.runtime import release
+from deploys.engine import tools
+from deploys.engine.resources import ConfigSet, Facts, why_install
+from deploys.engine.run import ask, current_run, facts_of, here, hosts_of_run
+from stellwerk.database.statement import Statement, psql_script
+from stellwerk.instances.documents import SNAPSHOT_QUERY, parse_snapshot
+from stellwerk.instances.model import Snapshot
+from stellwerk.settings.cluster import ClusterHost
+
+
+def wanted_generations() -> Mapping[str, Generation]:
+    """The generation of each service, by name."""
+    run = current_run()
+    if run.generations is None:
+        present = here()
+        runtime = release(present.settings, present.facts).name
+        run.generations = generations.wanted(run.cluster, runtime)
+    return run.generations
+
+
+def wanted_instances() -> Wanted:
+    """What the ledger is to say.
+
+    A generation is declared only when every app host has it: the others could not start it.
+    """
+    run = current_run()
+    apps = run.cluster.group("apps")
+    settings = apps[0].settings
+    return Wanted(
+        database=here().settings.postgresql.database,
+        services=settings.services,
+        generations=_on_every_host(apps),
+        apps=[one.name for one in apps],
+        balancers=[one.name for one in run.cluster.group("balancers")],
+        generations_kept=settings.runtime.releases_kept,
+    )
+
+
+def say_what_waits(configs: Iterable[ConfigSet]) -> None:
+    """Warn where new generations get to app hosts in a run that does not declare them."""
+    run = current_run()
+    databases = [one.name for one in run.cluster.group("databases")]
+    if hosts_of_run().intersection(databases):
+        return
+    if any(why_install(config, here().facts) for config in configs):
+        _warn_once(
+            "instances keep what they run: the roll-out waits for a run that includes"
+            f" {', '.join(databases)}"
+        )
+
+
+def ledger() -> Snapshot:
+    """What the ledger said when the database host was last asked; nothing where there is none."""
+    databases = current_run().cluster.group("databases")
+    for facts in facts_of(databases).values():
+        return declaration.snapshot_of(facts["postgresql"]) or declaration.EMPTY
+    return declaration.EMPTY
+
+
+def progress_of_services(wanted: Wanted) -> Sequence[Progress]:
+    """Ask the ledger where every service stands, after forgetting what hosts that left ran.
+
+    Raises Refused where the ledger does not answer.
+    """
+    tidy = Statement("", declaration.removal(wanted).strip(), wanted.database)
+    query = Statement("", SNAPSHOT_QUERY, wanted.database)
+    request = json.dumps({"script": psql_script([tidy, query])})
+    snapshot = parse_snapshot(ask(f"{tools.RUN} query", request))
+    return progress.of_services(current_run().cluster, snapshot)
+
+
+def strays(declared: ClusterHost, facts: Facts) -> list[str]:
+    """Pinned instances on a host whose service, or port, is not in the settings any more."""
+    settings = declared.settings
+    found = []
+    for name in facts["pins"]:
+        service, _, port = name.partition("@")
+        if service not in settings.services or int(port) not in settings.ports(service):
+            found.append(name)
+    return sorted(found)
+
+
+def _on_every_host(apps: Sequence[ClusterHost]) -> Mapping[str, Generation]:
+    run, found = hosts_of_run(), dict(wanted_generations())
+    # Hosts of this run have it by now: one that had failed to install it would have ended the run.
+    elsewhere = [one for one in apps if one.name not in run]
+    facts = facts_of(elsewhere)
+    for name, generation in wanted_generations().items():
+        lacking = [
+            one.name
+            for one in elsewhere
+            if one.name not in facts or not generations.is_on(facts[one.name], generation)
+        ]
+        if lacking:
+            del found[name]
+            _warn_once(
+                f"{name}: {', '.join(lacking)} may not have generation {generation.digest} yet, so"
+                " nothing is rolled out; run again with all hosts in apps"
+            )
+    return found
+
+
+def _warn_once(sentence: str) -> None:
+    said = current_run().said
+    if sentence not in said:
+        said.add(sentence)
+        logger.warning(f"{host.print_prefix}{sentence}")

@@ -1,0 +1,30 @@
+"""The host in `databases`: declares what is to run, and waits until the agents have done it.
+
+The hosts in `apps`: instances whose service or port is gone are stopped.
+"""
+
+from functools import partial
+
+from deploys.components import declaration
+from deploys.engine.instances import progress_of_services, strays, wanted_instances
+from deploys.engine.operations import converge_postgresql, remove_instances, wait_for_instances
+from deploys.engine.run import here
+
+host = here()
+concerned = "databases" in host.groups and bool(host.run.cluster.group("apps"))
+wanted = wanted_instances() if concerned else None
+
+converge_postgresql(
+    plan=partial(declaration.plan, wanted) if wanted else None,
+    what="instances",
+    name="Instances",
+)
+wait_for_instances(
+    wanted=wanted,
+    progress=progress_of_services,
+    name="Instances run as declared",
+)
+remove_instances(
+    names=strays(host.declared, host.facts),
+    name="Instances that are declared no more",
+)
