@@ -171,6 +171,11 @@ def test_what_nobody_watched_is_not_judged_and_said() -> None:
     )
 
 
+def test_a_run_too_short_for_cpu_says_so() -> None:
+    verdict = judge(record(samples=(Sample(0, "app-1", {"memory_percent": 5}),)), definitions(), [])
+    assert "CPU was not measured: it takes two readings, and the run had one." in verdict.notes
+
+
 def silent(source: str, *seconds: int, problem: str = "no answer within 2 s") -> tuple[Sample, ...]:
     return tuple(Sample(second, source, {}, problem) for second in seconds)
 

@@ -39,7 +39,7 @@ def _with_project(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Path(path_type=Path),
         default=Path("inventory"),
         show_default=True,
-        help="The cluster's hosts, which are watched, with its settings.",
+        help="The cluster: its hosts and, beside it, its settings.",
     )
     @click.option(
         "--group-data",
@@ -118,7 +118,11 @@ def seed(project: "Project", seed: int, roles: tuple[str, ...]) -> None:
     show_default=True,
     help="Shortens duration and ramp-up; the rate stays.",
 )
-@click.option("--processes", type=click.IntRange(1, 64), help="By default what the rate needs.")
+@click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    help="Generator processes; by default as many as the rate needs.",
+)
 @click.option(
     "--seed", type=click.IntRange(0), default=1, show_default=True, help="Which requests are drawn."
 )
@@ -148,9 +152,15 @@ def seed(project: "Project", seed: int, roles: tuple[str, ...]) -> None:
     metavar="DIR",
     help="Folder of earlier runs to compare with; this run is added.",
 )
-@click.option("--json", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--junit", type=click.Path(path_type=Path), metavar="FILE")
-@click.option("--html", type=click.Path(path_type=Path), metavar="FILE")
+@click.option(
+    "--json", type=click.Path(path_type=Path), metavar="FILE", help="Write all figures as JSON."
+)
+@click.option(
+    "--junit", type=click.Path(path_type=Path), metavar="FILE", help="Write the checks for CI."
+)
+@click.option(
+    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a page with plots."
+)
 @_with_project
 def run(project: "Project", **options: Any) -> None:
     """Run SCENARIO against a service and judge it.

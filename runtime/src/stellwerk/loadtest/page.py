@@ -143,7 +143,7 @@ def _charts(record: RunRecord, verdict: Verdict) -> Iterator[str]:
     ticks = time_ticks(max(record.elapsed, 1.0))
     yield "<section><h2>Over time</h2>"
     if ramp_up:
-        yield '<p class="hint">The ramp-up is shaded; it is not judged.</p>'
+        yield '<p class="hint">The ramp-up is shaded: nothing but the limits is judged there.</p>'
     yield '<div class="charts">'
     yield figure_element(
         Chart(
@@ -211,13 +211,13 @@ def _watched(record: RunRecord, verdict: Verdict, ticks: list[Tick]) -> Iterator
             for source in record.sources
         ]
         drawn = [line for line in lines if any(value is not None for _, value in line.points)]
-        for first in range(0, len(drawn), MOST_LINES):
-            part = drawn[first : first + MOST_LINES]
-            several = f", {first + 1} to {first + len(part)} of {len(drawn)}"
+        charts = math.ceil(len(drawn) / MOST_LINES)
+        for number in range(charts):
+            lines = drawn[number * len(drawn) // charts : (number + 1) * len(drawn) // charts]
             yield Chart(
-                title + (several if len(drawn) > MOST_LINES else ""),
+                f"{title}, {number + 1} of {charts}" if charts > 1 else title,
                 unit,
-                part,
+                lines,
                 ticks,
                 _limit(verdict, statistic),
             )

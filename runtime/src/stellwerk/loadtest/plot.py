@@ -11,7 +11,7 @@ from stellwerk.loadtest.check import clock
 # Small enough for its text to stay readable where a phone shows it at three quarters of its size.
 _WIDTH: Final = 480
 _HEIGHT: Final = 240
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 12, 30
 _TICKS: Final = 4
 MOST_LINES: Final = 6
 """What one chart can tell apart."""

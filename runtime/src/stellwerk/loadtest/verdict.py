@@ -100,8 +100,11 @@ def _notes(record: RunRecord, definitions: Definitions) -> list[str]:
 
 def _watch_notes(record: RunRecord) -> Iterator[str]:
     """What is not known of the hosts, and why."""
-    if record.no_hosts and not was_measured(record, "cpu_percent"):
-        yield f"CPU and memory of the hosts were not measured: {record.no_hosts}."
+    if not was_measured(record, "cpu_percent"):
+        if record.no_hosts:
+            yield f"CPU and memory of the hosts were not measured: {record.no_hosts}."
+        elif was_measured(record, "memory_percent"):
+            yield "CPU was not measured: it takes two readings, and the run had one."
     problems = {source: silence(record, source) for source in record.sources}
     yield from not_measured({name: why for name, why in problems.items() if why is not None})
     for source in record.sources:
