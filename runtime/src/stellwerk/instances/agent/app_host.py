@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from stellwerk.instances import rollouts
-from stellwerk.instances.agent import health, journal, pins
+from stellwerk.instances.agent import health, journal, pins, rows
 from stellwerk.instances.agent.memory import Memory
 from stellwerk.instances.agent.reach import refusing
 from stellwerk.instances.agent.units import TIMED_OUT, UnitError, UnitManager
@@ -22,7 +22,6 @@ from stellwerk.instances.availability import Cluster
 from stellwerk.instances.configuration import AgentConfiguration, ServiceFigures
 from stellwerk.instances.facts import Health, HostFacts, Unit
 from stellwerk.instances.life_cycle import (
-    LONGEST_RETRY,
     Advance,
     Clear,
     Insert,
@@ -35,10 +34,12 @@ from stellwerk.instances.life_cycle import (
     Stop,
     UnitStep,
     Unpin,
+    forgiven,
     plan,
+    remembered_after,
 )
-from stellwerk.instances.model import Instance, InstanceKey, RolloutState, Snapshot, State
-from stellwerk.instances.store import Ledger, LedgerRefusedError, Sample, ServiceTransaction
+from stellwerk.instances.model import Instance, InstanceKey, Snapshot, State
+from stellwerk.instances.store import Ledger, LedgerRefusedError, Sample
 
 REST_SECONDS: Final = 10.0
 """How often to look where everything is as it should be; whatever happens is told at once."""
@@ -215,9 +216,7 @@ class AppHost:
             remembered = self._memory.of(key)
             if not remembered.invocation and unit.invocation:
                 remembered = replace(remembered, invocation=unit.invocation, boot=self._boot)
-            if snapshot.at - instance.since >= LONGEST_RETRY:
-                remembered = replace(remembered, attempts=0)
-            self._memory.keep(key, remembered)
+            self._memory.keep(key, forgiven(remembered, snapshot.at - instance.since))
 
     def _watch(self, key: InstanceKey) -> None:
         figures = self._configuration.services[key.service]
@@ -274,7 +273,7 @@ class AppHost:
                 cluster = self._cluster(transaction.snapshot, refused)
                 steps = plan(cluster, facts, figures).ledger
                 for step in steps:
-                    await _apply(step, transaction, journals)
+                    await rows.write(step, transaction, journals)
         except LedgerRefusedError as error:
             _logger.error("%s: %s", figures.name, error)
             return False
@@ -284,30 +283,19 @@ class AppHost:
 
     def _written(self, step: LedgerStep, facts: HostFacts) -> None:
         """Remember what a row that is now in the ledger means for the next steps."""
-        match step:
-            case Put(instance=Instance(key=key, state=State.READY)) if step.event == "ready":
-                unit, kept = facts.unit(key), self._memory.of(key)
-                self._memory.keep(key, replace(kept, invocation=unit.invocation, boot=self._boot))
-                _logger.info("%s is ready", key)
-            case Put(instance=Instance(key=key, state=State.FAILED)) if step.event == "failed":
-                kept = self._memory.of(key)
-                self._memory.keep(key, replace(kept, invocation="", attempts=kept.attempts + 1))
-                self._troubles.pop(key, None)
-                self._forget_health(key)
-                _logger.warning("%s failed: %s", key, step.instance.reason)
-            case Put(instance=Instance(key=key, state=State.STARTING)):
-                kept = self._memory.of(key)
-                attempts = 0 if step.event == "stopped" else kept.attempts
-                self._memory.keep(key, replace(kept, invocation="", attempts=attempts))
-                _logger.info("%s: %s", key, step.event)
-            case Insert(instance=Instance(key=key)):
-                self._memory.keep(key, replace(self._memory.of(key), invocation="", attempts=0))
-                _logger.info("%s: %s", key, step.event)
-            case Put(instance=Instance(key=key)) if step.event:
-                _logger.info("%s: %s", key, step.event)
-            case Remove(key=key):
-                self._memory.forget(key)
-                _logger.info("%s is no more", key)
+        if isinstance(step, Remove):
+            self._memory.forget(step.key)
+            _logger.info("%s is no more", step.key)
+        if not isinstance(step, Put | Insert) or step.event is None:
+            return
+        key = step.instance.key
+        self._memory.keep(key, remembered_after(step, self._memory.of(key), facts))
+        if step.instance.state is State.FAILED:
+            self._troubles.pop(key, None)
+            self._forget_health(key)
+        level = logging.WARNING if step.instance.state is State.FAILED else logging.INFO
+        reason = f" ({step.instance.reason})" if step.instance.reason else ""
+        _logger.log(level, "%s: %s%s", key, step.event, reason)
 
     # Units.
 
@@ -376,69 +364,3 @@ def _ended(unit: str, result: str, *fine: str) -> str:
     if result == TIMED_OUT:
         return "" if fine else f"{unit} did not stop in time"
     return f"the job of {unit} ended with {result}"
-
-
-async def _apply(
-    step: LedgerStep, transaction: ServiceTransaction, journals: Mapping[InstanceKey, str]
-) -> None:
-    match step:
-        case Insert(instance=instance):
-            if not await transaction.claim(instance):
-                return
-            await transaction.record(step.event, instance.key, "")
-        case Put(instance=instance):
-            await transaction.put(instance)
-            if step.event is not None:
-                await transaction.record(step.event, instance.key, step.detail or instance.reason)
-        case Remove(key=key):
-            await transaction.remove(key)
-            await transaction.record("removed", key, "")
-        case Advance():
-            await _advance(step, transaction, journals)
-            return
-    await _note_progress(step, transaction)
-
-
-async def _note_progress(step: Insert | Put | Remove, transaction: ServiceTransaction) -> None:
-    """Say in a running roll-out that something moved, and which instance its canary is."""
-    (service,) = transaction.snapshot.services
-    rollout = rollouts.running(transaction.snapshot, service)
-    if rollout is None or (isinstance(step, Put) and step.event is None):
-        return
-    columns: dict[str, object] = {"progressed_at": transaction.snapshot.at}
-    if not isinstance(step, Remove) and step.canary_of == rollout.id:
-        columns |= {"canary": step.instance.key.port, "canary_since": None}
-    if isinstance(step, Put) and step.watch_again:
-        columns |= {"canary_since": None}
-    await transaction.update_rollout(rollout.id, **columns)
-
-
-async def _advance(
-    step: Advance, transaction: ServiceTransaction, journals: Mapping[InstanceKey, str]
-) -> None:
-    rollout, at = step.rollout, transaction.snapshot.at
-    match step.progress:
-        case rollouts.Watch():
-            await transaction.update_rollout(rollout.id, canary_since=at, progressed_at=at)
-        case rollouts.Passed():
-            await transaction.update_rollout(rollout.id, canary_passed=True, progressed_at=at)
-            await transaction.record("canary passed", _canary(rollout.service, rollout.canary), "")
-        case rollouts.Rechosen():
-            await transaction.update_rollout(rollout.id, canary=None, canary_since=None)
-        case rollouts.Finished():
-            await transaction.finish_rollout(rollout.id, RolloutState.DONE)
-            await transaction.set_stable(rollout.service, rollout.generation)
-            await transaction.record("rollout done", None, rollout.generation)
-        case rollouts.Failed(key=key, reason=reason):
-            await transaction.finish_rollout(
-                rollout.id,
-                RolloutState.FAILED,
-                reason=reason,
-                failed_instance=str(key),
-                journal=journals.get(key, ""),
-            )
-            await transaction.record("rollout failed", key, reason)
-
-
-def _canary(service: str, port: int | None) -> InstanceKey | None:
-    return None if port is None else InstanceKey(service, port)
