@@ -8,6 +8,6 @@ host = here()
 concerned = "balancers" in host.groups
 
 install_configs(
-    configs=[haproxy.config(host.settings, ())] if concerned else [],
+    configs=[haproxy.config(host.settings)] if concerned else [],
     name="HAProxy",
 )

@@ -8,6 +8,6 @@ host = here()
 concerned = "balancers" in host.groups
 
 install_configs(
-    configs=[nginx.config(host.settings, ())] if concerned else [],
+    configs=nginx.configs(host.run.cluster, host.declared) if concerned else [],
     name="nginx",
 )

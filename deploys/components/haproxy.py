@@ -1,10 +1,12 @@
-"""HAProxy: each service it balances on a port of its own inside the cluster."""
+"""HAProxy: each service it balances on a port of its own inside the cluster.
 
-from collections.abc import Sequence
+Which instances are in rotation is the agent's business; here each possible one has a server.
+"""
 
-from deploys.components.instances import Placed, of
 from deploys.engine.render import render
 from deploys.engine.resources import Activation, Check, ConfigSet, File
+from stellwerk.instances.agent.haproxy import STATE_FILE
+from stellwerk.instances.configuration import STATE
 from stellwerk.settings import Settings
 from stellwerk.settings.services import Service
 
@@ -23,18 +25,24 @@ def balanced(settings: Settings) -> dict[str, Service]:
     return dict(sorted(found.items()))
 
 
-def config(settings: Settings, placed: Sequence[Placed]) -> ConfigSet:
+def config(settings: Settings) -> ConfigSet:
     backends = [
-        {"name": name, "service": service, "servers": of(name, placed)}
+        {"name": name, "service": service, "ports": settings.ports(name)}
         for name, service in balanced(settings).items()
     ]
-    text = render("haproxy/haproxy.cfg.j2", haproxy=settings.haproxy, backends=backends)
+    text = render(
+        "haproxy/haproxy.cfg.j2",
+        haproxy=settings.haproxy,
+        fast=settings.haproxy.fast_health_check_interval_seconds,
+        backends=backends,
+        state_file=STATE / STATE_FILE,
+    )
     return ConfigSet(
         "haproxy",
         files=(File(PATH, text, mode=0o640, group="haproxy"),),
         check=(("haproxy", "-c", "-f", f"{{root}}{PATH}"),),
         activation=Activation(unit=UNIT, how="reload"),
-        health=checks(settings),
+        health=_runs(),
     )
 
 
@@ -48,4 +56,9 @@ def checks(settings: Settings) -> tuple[Check, ...]:
         }
         for service in balanced(settings).values()
     )
-    return ({"kind": "unit", "unit": UNIT}, *answers)
+    return (*_runs(), *answers)
+
+
+def _runs() -> tuple[Check, ...]:
+    """All that can be asked of it before there are instances."""
+    return ({"kind": "unit", "unit": UNIT},)

@@ -33,6 +33,8 @@ def of_services(cluster: Cluster, snapshot: Snapshot) -> tuple[Progress, ...]:
 
 def is_over(cluster: Cluster, answer: Facts) -> bool:
     """Whether there is nothing to wait for, from the facts of PostgreSQL."""
+    if not answer:
+        return True  # no PostgreSQL, no ledger
     snapshot = snapshot_of(answer)
     return snapshot is not None and all(one.over for one in of_services(cluster, snapshot))
 

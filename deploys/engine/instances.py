@@ -12,10 +12,11 @@ from deploys.components.generations import Generation
 from deploys.components.progress import Progress
 from deploys.components.runtime import release
 from deploys.engine import tools
+from deploys.engine.invocation import Refused
 from deploys.engine.resources import ConfigSet, Facts, why_install
 from deploys.engine.run import ask, current_run, facts_of, here, hosts_of_run
 from stellwerk.database.statement import Statement, psql_script
-from stellwerk.instances.documents import SNAPSHOT_QUERY, parse_snapshot
+from stellwerk.instances.documents import SNAPSHOT_QUERY, DocumentError, parse_snapshot
 from stellwerk.instances.model import Snapshot
 from stellwerk.settings.cluster import ClusterHost
 
@@ -77,7 +78,10 @@ def progress_of_services(wanted: Wanted) -> Sequence[Progress]:
     tidy = Statement("", declaration.removal(wanted).strip(), wanted.database)
     query = Statement("", SNAPSHOT_QUERY, wanted.database)
     request = json.dumps({"script": psql_script([tidy, query])})
-    snapshot = parse_snapshot(ask(f"{tools.RUN} query", request))
+    try:
+        snapshot = parse_snapshot(ask(f"{tools.RUN} query", request))
+    except DocumentError as error:
+        raise Refused(f"{host.print_prefix}{error}") from error
     return progress.of_services(current_run().cluster, snapshot)
 
 

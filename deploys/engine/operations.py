@@ -207,6 +207,10 @@ def wait_for_instances(
     if is_over(here().run.cluster, present):
         host.noop("all instances run as declared")
         return
+    if "error" in present:
+        logger.error(f"{host.print_prefix}what runs is not known: {present['error']}; run again")
+        yield _failure()
+        return
     start = time.monotonic()
     effects = Effects(
         poll=lambda: progress(wanted),
@@ -246,7 +250,8 @@ def _failure() -> FunctionCommand:
 def verify(checks: Callable[[], Iterable[Check]]) -> Commands:
     """Every check holds within its time, or the run fails and shows the units' journals.
 
-    `checks` is called at the end, when it is known what runs where. Nothing is changed, so a host where all is well counts as unchanged.
+    `checks` is called at the end, when it is known what runs where. Nothing is changed, so a host
+    where all is well counts as unchanged.
     """
     run = current_run()
     if not state.is_executing:

@@ -108,7 +108,9 @@ def _check_candidate(document: dict[str, Any]) -> None:
     try:
         tree = document.get("tree")
         if tree and Path(tree).is_dir():
-            shutil.copytree(tree, f"{root}{tree}", symlinks=True)
+            # A file that is being staged beside its place comes and goes meanwhile.
+            staged = shutil.ignore_patterns(f".*{STAGED_SUFFIX}")
+            shutil.copytree(tree, f"{root}{tree}", symlinks=True, ignore=staged)
         for path in document["absent"]:
             Path(f"{root}{path}").unlink(missing_ok=True)
         for file in document["files"]:

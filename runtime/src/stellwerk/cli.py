@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 COMMANDS: Final = {
+    "agent": "stellwerk.instances.agent.command:agent",
     "loadtest": "stellwerk.loadtest.command:loadtest",
     "sample": "stellwerk.sample.command:sample",
     "settings": "stellwerk.settings.command:settings",

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from deploys.components import postgresql
+from deploys.engine.preflight import problems_of
 from deploys.engine.resources import ConfigSet
 from stellwerk.settings.cluster import Cluster
+from tests.plan.fake_hosts import FRESH_POSTGRESQL
 
 from .conftest import Load, host_of
 
@@ -93,6 +95,41 @@ def test_a_server_that_does_not_answer_is_sent_no_statement(cluster: Cluster) ->
     settings = host_of(cluster, "databases").settings
     assert not list(postgresql.statements(settings, {}))
     assert not list(postgresql.statements(settings, {"error": "no answer"}))
+
+
+def test_a_first_run_makes_the_ledger_after_its_roles_and_database(cluster: Cluster) -> None:
+    settings = host_of(cluster, "databases").settings
+    said = [one.summary for one in postgresql.statements(settings, FRESH_POSTGRESQL)]
+    steps = (
+        "create role stellwerk_agent",
+        "create database",
+        "create schema stellwerk of postgres",
+        "ledger to version 1",
+        "what stellwerk_agent may do",
+    )
+    places = [next(n for n, line in enumerate(said) if step in line) for step in steps]
+    assert places == sorted(places)
+
+
+def test_an_agent_that_hangs_cannot_keep_the_ledger_locked(cluster: Cluster) -> None:
+    settings = host_of(cluster, "databases").settings
+    (agent,) = (one for one in postgresql.roles(settings) if one.name == "stellwerk_agent")
+    assert agent.settings == {
+        "idle_in_transaction_session_timeout": "10s",
+        "lock_timeout": "5s",
+        "statement_timeout": "10s",
+    }
+
+
+def test_a_ledger_of_a_newer_release_stops_the_run_before_it_changes_anything(
+    cluster: Cluster,
+) -> None:
+    system = {"id": "debian", "disk_free_bytes": {}, **facts(memory=16 * GIGABYTE)["system"]}
+    newer = {"version": 99, "privileges": [], "snapshot": None}
+    found = {"system": system, "postgresql": {**FRESH_POSTGRESQL, "ledger": newer}}
+    (problem,) = problems_of(cluster, host_of(cluster, "databases"), found)
+    assert problem.startswith("db-1: the ledger in database aktienanalyse is at version 99")
+    assert not problems_of(cluster, host_of(cluster, "databases"), {"system": system})
 
 
 def test_no_password_is_in_the_files_or_in_what_is_shown_of_roles(cluster: Cluster) -> None:

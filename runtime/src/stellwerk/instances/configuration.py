@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 PATH: Final = Path("/etc/stellwerk/agent.json")
+STATE: Final = Path("/var/lib/stellwerk-agent")
+"""The agent's StateDirectory: what it keeps, and what it has for HAProxy and for root's tools."""
 
 
 class ConfigurationError(Exception):

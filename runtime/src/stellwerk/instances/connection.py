@@ -4,6 +4,7 @@ in `store`.
 
 import asyncio
 import contextlib
+import re
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
@@ -19,6 +20,7 @@ ANSWER_SECONDS: Final = 8.0
 """After that an answer does not come any more: longer than the roles' lock_timeout (5 s)."""
 
 _CONNECT_SECONDS: Final = 5
+_PREFIX: Final = re.compile(r"^.* failed: (FATAL: +)?")  # of libpq's own sentences
 
 Rows: TypeAlias = list[tuple[Any, ...]]
 Ask: TypeAlias = Callable[[str, Mapping[str, Any] | None], Awaitable[Rows]]
@@ -162,7 +164,7 @@ async def open_connection(
 
 
 def sentence(error: Exception) -> str:
-    """What the server or the library says, without its hints and its stop."""
+    """What the server or the library says, without where it was said, hints and the stop."""
     said = error.diag.message_primary if isinstance(error, psycopg.Error) else None
     first = (said or str(error) or type(error).__name__).strip().splitlines()[0]
-    return first.rstrip(".")
+    return _PREFIX.sub("", first).rstrip(".")

@@ -60,7 +60,7 @@ class HostFacts:
     pins: Mapping[InstanceKey, str] = field(default_factory=dict)  # the pinned generation
     units: Mapping[InstanceKey, Unit] = field(default_factory=dict)
     health: Mapping[InstanceKey, Health] = field(default_factory=dict)
-    troubles: Mapping[InstanceKey, str] = field(default_factory=dict)  # steps that did not work
+    troubles: Mapping[InstanceKey, str] = field(default_factory=dict)  # why a step did not work
     remembered: Mapping[InstanceKey, Remembered] = field(default_factory=dict)
     busy: frozenset[InstanceKey] = frozenset()  # a step of theirs is being carried out
     generations: frozenset[tuple[str, str]] = frozenset()  # on this host, by service

@@ -14,7 +14,7 @@ from typing import Final
 from stellwerk.instances import rollouts
 from stellwerk.instances.availability import Cluster
 from stellwerk.instances.configuration import ServiceFigures
-from stellwerk.instances.facts import Activity, HostFacts, Unit
+from stellwerk.instances.facts import Activity, HostFacts, Remembered, Unit
 from stellwerk.instances.model import (
     Instance,
     InstanceKey,
@@ -75,10 +75,12 @@ class Insert:
 
 @dataclass(frozen=True)
 class Put:
-    """A changed row; `event` names what happened, None where nobody needs to know."""
+    """A changed row; `event` names what happened, None where nobody needs to know, and `detail`
+    says more where the row's reason does not."""
 
     instance: Instance
     event: str | None = None
+    detail: str = ""
     canary_of: int | None = None
     watch_again: bool = False  # a canary that stopped for no fault of its own
 
@@ -128,6 +130,27 @@ def retry_pause(attempts: int) -> timedelta:
     return min(FIRST_RETRY * (1 << min(attempts, 10)), LONGEST_RETRY)
 
 
+def remembered_after(step: Put | Insert, before: Remembered, facts: HostFacts) -> Remembered:
+    """What an agent is to remember of an instance once a step is in the ledger."""
+    match step.instance.state, step.event:
+        case State.READY, "ready":
+            invocation = facts.unit(step.instance.key).invocation
+            return replace(before, invocation=invocation, boot=facts.boot)
+        case State.FAILED, _:
+            return replace(before, invocation="", attempts=before.attempts + 1)
+        case State.STARTING, "stopped" | "claimed" | "adopted":
+            return Remembered()
+        case State.STARTING, _:
+            return replace(before, invocation="")
+    return before
+
+
+def forgiven(remembered: Remembered, ready_for: timedelta) -> Remembered:
+    """Failed starts do not count any more once an instance was ready for as long as the longest
+    pause."""
+    return replace(remembered, attempts=0) if ready_for >= LONGEST_RETRY else remembered
+
+
 class _Planner:
     """The decision for one service on one host."""
 
@@ -142,17 +165,27 @@ class _Planner:
 
     def steps(self) -> Iterator[UnitStep | LedgerStep]:
         moves = {one.instance.key: one for one in (*self._rolled(), *self._surplus())}
-        for instance in self._own:
-            if instance.key in self._facts.busy:
-                continue
-            step = moves.get(instance.key) or self._life(instance) or self._told(instance)
-            if step is not None:
-                yield step
+        found = [
+            step
+            for one in self._own
+            if one.key not in self._facts.busy
+            and (step := moves.get(one.key) or self._step(one)) is not None
+        ]
+        yield from found
         yield from self._adopted()
         yield from self._claims()
-        yield from self._progress()
+        if not any(isinstance(step, LedgerStep) for step in found):
+            yield from self._progress()  # judged only by rows that tell what is
 
     # One instance.
+
+    def _step(self, instance: Instance) -> UnitStep | LedgerStep | None:
+        trouble = self._facts.troubles.get(instance.key)
+        if trouble is None:
+            return self._life(instance) or self._told(instance)
+        if instance.state is State.STARTING:
+            return self._fail(instance, trouble)
+        return self._explain(instance, trouble)
 
     def _life(self, instance: Instance) -> UnitStep | LedgerStep | None:
         unit = self._facts.unit(instance.key)
@@ -168,8 +201,6 @@ class _Planner:
 
     def _starting(self, instance: Instance, unit: Unit) -> UnitStep | LedgerStep | None:
         key = instance.key
-        if trouble := self._facts.troubles.get(key):
-            return self._fail(instance, trouble)
         pin = self._facts.pins.get(key)
         if pin != instance.generation:
             return self._pinned(instance, unit, pin)
@@ -302,7 +333,7 @@ class _Planner:
     def _stay(self, instance: Instance, reason: str) -> Put:
         rollout = instance.rollout if instance.purpose is Purpose.RETIRE else 0
         ready = replace(instance, state=State.READY, purpose=None, reason="", rollout=rollout)
-        return Put(ready, f"stays: {reason}")
+        return Put(ready, "stays", reason)
 
     # How many.
 
@@ -449,15 +480,15 @@ class _Planner:
         )
 
     def _progress(self) -> Iterator[Advance]:
-        """What the roll-out has come to; a failure is told by the host that has the journal."""
+        """What the roll-out has come to. An instance is judged by the agent of its host, which
+        knows first how it is and has its journal; by any where that one is lost."""
         progress = rollouts.progress(self._cluster, self._service)
         if progress is None or self._rollout is None:
             return
-        if isinstance(progress, rollouts.Failed):
-            host = self._snapshot.instances[progress.key].host
-            if host != self._facts.host and not self._cluster.lost(host, Role.APPS):
-                return
-        yield Advance(self._rollout, progress)
+        judged = rollouts.judged(progress, self._rollout)
+        host = self._snapshot.instances[judged].host if judged else self._facts.host
+        if host == self._facts.host or self._cluster.lost(host, Role.APPS):
+            yield Advance(self._rollout, progress)
 
     def _same_process(self, key: InstanceKey) -> bool:
         """Whether the unit still runs what became ready; taken as it is where nothing is known."""

@@ -194,6 +194,17 @@ def progress(cluster: Cluster, service: str) -> Progress | None:
     return Finished() if not _unfinished(cluster, rollout) else None
 
 
+def judged(progress: Progress, rollout: Rollout) -> InstanceKey | None:
+    """The instance that something new of a roll-out is about; None: all of them, or one that is
+    no more."""
+    match progress:
+        case Failed(key=key):
+            return key
+        case Watch() | Passed() if rollout.canary is not None:
+            return InstanceKey(rollout.service, rollout.canary)
+    return None
+
+
 def standing(cluster: Cluster, rollout: Rollout) -> Standing:
     """Where a roll-out stands and what it waits for; for the current one of its service."""
     rows = cluster.snapshot.of(rollout.service)

@@ -35,6 +35,9 @@ class Haproxy(Model):
         "leastconn", description="Which instance gets the next request."
     )
     health_check_interval_seconds: Seconds = Field(5, description="Time between health checks.")
+    fast_health_check_interval_seconds: Seconds = Field(
+        1, description="Time between health checks of an instance that comes, goes or is down."
+    )
     rise: Count = Field(2, description="Good checks after which an instance gets requests.")
     fall: Count = Field(3, description="Failed checks after which it gets none.")
     slow_start_seconds: SecondsOrZero = Field(

@@ -1,0 +1,1 @@
+"""The agent of a host: brings its units and its balancer to what the ledger says."""
