@@ -14,9 +14,9 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host, state
 
 from deploys.components.declaration import Wanted
+from deploys.components.programs import ServiceProgram, is_on
 from deploys.components.progress import Progress, is_over
 from deploys.engine import bootstrap, tools
-from deploys.engine.release import Release
 from deploys.engine.resources import (
     Check,
     ConfigSet,
@@ -25,6 +25,7 @@ from deploys.engine.resources import (
     why_install,
 )
 from deploys.engine.run import SECTIONS, ask, current_run, here, refresh
+from deploys.engine.tree import Release
 from deploys.engine.waiting import Effects, follow
 from stellwerk.database.statement import Statement, psql_script
 
@@ -178,6 +179,18 @@ def install_release(release: Release, keep: int) -> Commands:
     }
     yield _tool("release", document, f"release {release.name}")
     _changed()
+
+
+@operation()
+def install_programs(programs: Iterable[ServiceProgram], keep: int) -> Commands:
+    """Put the releases of services' programs on the host; the agents start instances of them."""
+    missing = [one for one in programs if not is_on(here().facts, one)]
+    if not missing:
+        host.noop("all programs' releases are there")
+        return
+    for one in missing:
+        yield _tool("program", one.document(keep), f"{one.service}: release {one.release.name}")
+        _changed()
 
 
 @operation()

@@ -40,6 +40,7 @@ SECTIONS = (
     "postgresql",
     "pins",
     "release",
+    "programs",
 )
 
 
