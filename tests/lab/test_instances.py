@@ -1,0 +1,321 @@
+"""Instances live and roll under load: restarts, bad releases, faults in the middle of a roll."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.lab.platform import Platform
+from tests.lab.test_deploy import answer
+from tests.lab.traffic import Traffic, allow_slow_requests, doors
+from tests.lab.waiting import wait_until
+
+pytestmark = pytest.mark.lab
+
+CORE, FRONTEND = "aktienanalyse-core", "aktienanalyse-frontend"
+RATE = 100  # requests per second through each of the two balancers
+ROLL_SECONDS = 300.0
+CORE_DATA = f"services.{CORE}"
+BALANCER, DATABASE = "lb-1", "db-1"
+LOST_SHARE = 0.05
+SHORT = {"rollout": {"canary_seconds": 3}}
+
+
+@pytest.fixture(scope="module")
+def rolling(six: Platform) -> Iterator[Platform]:
+    """The six hosts with services that take slow requests and a short canary."""
+    allow_slow_requests(six, core=SHORT, frontend=SHORT)
+    six.deploy()
+    yield six
+    (six.folder / "group_data" / "all.py").unlink()
+    six.deploy()
+
+
+@pytest.fixture
+def traffic(rolling: Platform, tmp_path: Path) -> Traffic:
+    """Clients through HAProxy and nginx; they start with the `with`."""
+    address = str(rolling.lab.addresses[BALANCER])
+    return Traffic(rolling, tmp_path, doors(address), RATE)
+
+
+def stellwerk(platform: Platform, command: str, check: bool = True) -> str:
+    """What a command of the operator prints on the database host."""
+    return platform.shell(DATABASE, f"sudo stellwerk {command}", check=check)
+
+
+def instances(platform: Platform, service: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads(stellwerk(platform, f"instances {service} --json"))[
+        "instances"
+    ]
+    return found
+
+
+def rollout(platform: Platform, service: str) -> dict[str, Any]:
+    """The service's newest roll-out."""
+    said = json.loads(stellwerk(platform, f"rollout status {service} --json", check=False))
+    found: dict[str, Any] = said["rollouts"][0]
+    return found
+
+
+def generations(platform: Platform, service: str) -> set[str]:
+    return {one["generation"] for one in instances(platform, service)}
+
+
+def all_in_rotation(platform: Platform, service: str) -> bool:
+    found = instances(platform, service)
+    return bool(found) and all(
+        one["state"] == "ready" and one["rotation"].get(BALANCER) == "up" for one in found
+    )
+
+
+def started(platform: Platform) -> dict[str, str]:
+    """InvocationID of every service instance."""
+    return {
+        unit: invocation
+        for unit, invocation in platform.invocations().items()
+        if "aktienanalyse-" in unit
+    }
+
+
+def await_settled(platform: Platform, *services: str) -> None:
+    """Until the roll-out is done and every instance of it is in rotation."""
+
+    def settled() -> bool:
+        return all(
+            rollout(platform, service)["state"] == "done" and all_in_rotation(platform, service)
+            for service in services
+        )
+
+    assert wait_until(settled, ROLL_SECONDS), explain(platform)
+
+
+def explain(platform: Platform) -> str:
+    return "\n".join(
+        [
+            stellwerk(platform, "instances", check=False),
+            stellwerk(platform, "rollout status", check=False),
+            *(
+                f"--- agent on {host}\n"
+                + platform.shell(
+                    host, "sudo journalctl -u stellwerk-agent -n 60 --no-pager -o cat", check=False
+                )
+                for host in (BALANCER, "app-1", "app-2")
+            ),
+            platform.journals(),
+        ]
+    )
+
+
+def restart(platform: Platform, *services: str) -> None:
+    stellwerk(platform, f"rollout restart {' '.join(services)} --wait")
+
+
+def test_two_rounds_of_rolling_restarts_fail_no_request(
+    rolling: Platform, traffic: Traffic
+) -> None:
+    with traffic:
+        for _ in range(2):
+            before = started(rolling)
+            restart(rolling, CORE, FRONTEND)
+            after = started(rolling)
+            rolled = {unit for unit in after if CORE in unit or FRONTEND in unit}
+            assert all(before[unit] != after[unit] for unit in rolled), explain(rolling)
+            others = after.keys() - rolled
+            assert {unit: after[unit] for unit in others} == {unit: before[unit] for unit in others}
+    assert traffic.requests > 0
+    assert traffic.failures == {}, explain(rolling)
+
+
+BAD = {
+    "never becomes healthy": {
+        "environment.SAMPLE_NEVER_READY": "1",
+        "start_timeout_seconds": "5",
+    },
+    "crashes after 10 s": {"environment.SAMPLE_EXIT_AFTER_S": "10", "rollout.canary_seconds": "15"},
+    "answers 500": {"environment.SAMPLE_ERROR_SHARE": "1", "rollout.canary_seconds": "15"},
+}
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_a_bad_release_stops_at_its_canary_and_undo_brings_all_back(
+    rolling: Platform, traffic: Traffic, fault: str
+) -> None:
+    good = generations(rolling, CORE)
+    data = [f"--data={CORE_DATA}.{key}={value}" for key, value in BAD[fault].items()]
+    with traffic:
+        outcome = rolling.run("-y", "--json", *data)
+        assert outcome.code != 0
+        assert CORE in outcome.output, outcome.output
+        failed = rollout(rolling, CORE)
+        assert failed["state"] == "failed", explain(rolling)
+        kept = [one for one in instances(rolling, CORE) if one["generation"] in good]
+        assert len(kept) == len(instances(rolling, CORE)) - 1, explain(rolling)
+        assert all(one["state"] == "ready" for one in kept)
+        assert failed["failed_instance"]
+        assert failed["journal"]
+        stellwerk(rolling, f"rollout undo {CORE} --wait")
+        assert generations(rolling, CORE) == good
+        await_settled(rolling, CORE)
+    # Only what the canary itself was sent may have failed; the ledger says how much that was.
+    if fault == "answers 500":
+        assert set(traffic.failures) <= {"haproxy: HTTP 500"}, traffic.failures
+    elif fault == "never becomes healthy":
+        assert traffic.failures == {}, explain(rolling)
+    else:
+        assert all(name.startswith("haproxy:") for name in traffic.failures), traffic.failures
+    assert rolling.deploy().totals["error"] == 0
+
+
+def stop_postgresql(platform: Platform) -> None:
+    unit = platform.shell(
+        DATABASE, "systemctl list-units 'postgresql@*' --no-legend --plain | cut -d' ' -f1"
+    )
+    platform.shell(DATABASE, f"sudo systemctl stop {unit}")
+    try:
+        for host in ("app-1", "app-2", BALANCER):
+            assert wait_until(
+                lambda host=host: "away" in agent_status(platform, host),  # type: ignore[misc]
+                60,
+            ), explain(platform)
+    finally:
+        platform.shell(DATABASE, f"sudo systemctl start {unit}")
+
+
+def agent_status(platform: Platform, host: str) -> str:
+    return platform.shell(host, "systemctl show -P StatusText stellwerk-agent")
+
+
+def kill_agents(platform: Platform) -> None:
+    for host in ("app-1", "app-2", BALANCER):
+        platform.shell(host, "sudo systemctl kill -s KILL stellwerk-agent")
+
+
+def reload_balancers(platform: Platform) -> None:
+    platform.shell(BALANCER, "sudo systemctl reload haproxy nginx")
+
+
+FAULTS: dict[str, Callable[[Platform], None]] = {
+    "postgresql stopped": stop_postgresql,
+    "agents killed": kill_agents,
+    "balancers reloaded": reload_balancers,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_roll_ends_by_itself_after_a_fault_and_no_request_fails(
+    rolling: Platform, traffic: Traffic, fault: str
+) -> None:
+    with traffic:
+        begun = stellwerk(rolling, f"rollout restart {CORE} {FRONTEND} --no-wait")
+        assert wait_until(lambda: in_the_middle(rolling), ROLL_SECONDS), begun + explain(rolling)
+        FAULTS[fault](rolling)
+        await_settled(rolling, CORE, FRONTEND)
+    assert traffic.failures == {}, explain(rolling)
+
+
+def in_the_middle(platform: Platform) -> bool:
+    return any(one["state"] != "ready" for one in instances(platform, CORE))
+
+
+def restart_balancers(platform: Platform) -> None:
+    platform.shell(BALANCER, "sudo systemctl restart haproxy nginx")
+
+
+def power_cycle_an_app_host(platform: Platform) -> None:
+    platform.lab.power_off("app-2")
+    platform.lab.power_on("app-2")
+
+
+HARD_FAULTS: dict[str, Callable[[Platform], None]] = {
+    "balancers restarted": restart_balancers,
+    "app host without power": power_cycle_an_app_host,
+}
+
+
+@pytest.mark.parametrize("fault", HARD_FAULTS)
+def test_a_roll_ends_by_itself_after_what_held_requests_died(
+    rolling: Platform, traffic: Traffic, fault: str
+) -> None:
+    with traffic:
+        stellwerk(rolling, f"rollout restart {CORE} {FRONTEND} --no-wait")
+        assert wait_until(lambda: in_the_middle(rolling), ROLL_SECONDS), explain(rolling)
+        HARD_FAULTS[fault](rolling)
+        await_settled(rolling, CORE, FRONTEND)
+    for door in doors(str(rolling.lab.addresses[BALANCER])):
+        answer(rolling, door.url)
+    # What was on its way through it, and what came while it was not there.
+    assert sum(traffic.failures.values()) < LOST_SHARE * traffic.requests, traffic.failures
+
+
+NEAR_MISSES = (
+    "aktienanalyse-core@8100.service",
+    "aktienanalyse-core@81011.service",
+    "aktienanalyse-core@.service",
+    "aktienanalyse-core.service",
+    "aktienanalyse-core@8101.service.service",
+    "aktienanalyse-corex@8101.service",
+    "xaktienanalyse-core@8101.service",
+    "aktienanalyse-core@8101.socket",
+    "ssh.service",
+    "stellwerk-agent.service",
+    "stellwerk-pin@aktienanalyse-core:22:0123456789abcdef.service",
+    "stellwerk-pin@..:8101:0123456789abcdef.service",
+)
+
+
+def test_the_agents_user_may_start_and_stop_the_declared_units_only(rolling: Platform) -> None:
+    own = next(one for one in instances(rolling, CORE) if one["host"] == "app-1")
+    assert manage(rolling, "StartUnit", f"{own['instance']}.service") == ""
+    for unit in NEAR_MISSES:
+        for verb in ("StartUnit", "StopUnit", "RestartUnit"):
+            assert "denied" in manage(rolling, verb, unit).lower(), (verb, unit)
+    for verb in ("Reload", "Reboot"):
+        assert "denied" in manage(rolling, verb).lower(), verb
+
+
+def manage(platform: Platform, method: str, unit: str = "") -> str:
+    """Ask app-1's systemd as the agent's user; what it answers when it refuses."""
+    arguments = f"ss {unit} replace" if unit else ""
+    return platform.shell(
+        "app-1",
+        "sudo setpriv --reuid=stellwerk-agent --regid=stellwerk-agent --init-groups"
+        " busctl call org.freedesktop.systemd1 /org/freedesktop/systemd1"
+        f" org.freedesktop.systemd1.Manager {method} {arguments} 2>&1 >/dev/null || true",
+    )
+
+
+def test_an_operator_holds_an_instance_out_of_rotation_and_back(
+    rolling: Platform, traffic: Traffic
+) -> None:
+    name = instances(rolling, CORE)[0]["instance"]
+
+    def seen() -> str:
+        found = {one["instance"]: one for one in instances(rolling, CORE)}
+        return str(found[name]["rotation"][BALANCER])
+
+    with traffic:
+        stellwerk(rolling, f"instances drain {name}")
+        assert seen() == "out"
+        stellwerk(rolling, f"instances undrain {name}")
+        assert seen() == "up"
+    assert traffic.failures == {}, explain(rolling)
+
+
+def test_a_crash_loop_is_failed_and_never_capacity(rolling: Platform) -> None:
+    name = instances(rolling, CORE)[0]["instance"]
+    host = instances(rolling, CORE)[0]["host"]
+
+    def state() -> str:
+        found = {one["instance"]: one for one in instances(rolling, CORE)}
+        return str(found[name]["state"])
+
+    # Killed faster than systemd's start limit allows, whatever its process is.
+    rolling.shell(
+        host,
+        f"for i in $(seq 1 200); do systemctl is-failed -q {name} && break;"
+        f" sudo systemctl kill -s KILL {name}; sleep 0.3; done",
+    )
+    assert wait_until(lambda: state() == "failed", 60), explain(rolling)
+    assert wait_until(lambda: state() == "ready", 120), explain(rolling)
