@@ -161,10 +161,11 @@ class FakeSystemd:
         number = next(self._jobs)
         job = f"{ROOT}/job/{number}"
         self._reply(message, "o", [job])
-        result = await (self._start(name) if member == "StartUnit" else self._stop(name))
+        result = await (self.start(name) if member == "StartUnit" else self._stop(name))
         self._signal(ROOT, MANAGER, "JobRemoved", "uoss", [number, job, name, result])
 
-    async def _start(self, name: str) -> str:
+    async def start(self, name: str) -> str:
+        """Start a unit; the result of the job."""
         kind, _, rest = name.removesuffix(".service").partition("@")
         if kind == "stellwerk-pin":
             service, port, generation = rest.split(":")

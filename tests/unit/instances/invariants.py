@@ -20,8 +20,7 @@ class Invariants:
         """After each second."""
         for service in self._world.ledger.services:
             self._canary_is_alone(service)
-            self._rolled[service] -= self._world.in_rotation(service)
-            self._rolled[service] &= self._world.ledger.instances.keys()
+            self._drop_those_back(service)
 
     def _step(self, host: AppHost, step: UnitStep | LedgerStep) -> None:
         if isinstance(step, Stop | Unpin | Remove):
@@ -49,11 +48,15 @@ class Invariants:
     def _few_are_away(self, key: InstanceKey) -> None:
         """Never more than max_unavailable instances that served are away for a roll-out."""
         world, service = self._world, key.service
-        self._rolled[service] -= world.in_rotation(service)
+        self._drop_those_back(service)
         if key in world.in_rotation(service):
             self._rolled[service].add(key)
         most = world.rollout(service).max_unavailable
         assert len(self._rolled[service]) <= most, f"away for a roll-out: {self._rolled[service]}"
+
+    def _drop_those_back(self, service: str) -> None:
+        self._rolled[service] -= self._world.in_rotation(service)
+        self._rolled[service] &= self._world.ledger.instances.keys()
 
     def _canary_is_alone(self, service: str) -> None:
         """Until the canary has passed, nothing else gets an unproven generation; and after it has

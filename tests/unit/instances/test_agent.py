@@ -114,14 +114,15 @@ async def _on_a_host(
     for generation in (OLD, NEW):
         (paths.generations / "shop" / generation).mkdir(parents=True)
         (paths.generations / "shop" / generation / "shop@.service").touch()
-    configuration = _configuration(deployed, _free_ports(4))
+    configuration = configured(deployed, _free_ports(4))
     systemd = FakeSystemd(paths.units, paths.generations)
     with bus(folder) as address:
         async with systemd.served(address), deployed.connected(LEDGER) as operator:
             await test(Host(configuration, systemd, operator, deployed, paths, address))
 
 
-def _configuration(deployed: LedgerServer, first_port: int) -> AgentConfiguration:
+def configured(deployed: LedgerServer, first_port: int) -> AgentConfiguration:
+    """An app host with one service on four ports."""
     shop = ServiceFigures(
         name="shop",
         first_port=first_port,
@@ -323,7 +324,7 @@ def test_a_unit_that_runs_unpinned_is_never_touched(shop: LedgerServer, tmp_path
         foreign = host.key(0).unit
         pin = host.paths.units / foreign
         pin.symlink_to(host.paths.generations / "shop" / OLD / "shop@.service")
-        await host.systemd._start(foreign)
+        await host.systemd.start(foreign)
         pin.unlink()
         await host.operator.set_desired("shop", "app-1", 1, "test")
         async with host.agent():

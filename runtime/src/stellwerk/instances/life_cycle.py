@@ -458,10 +458,11 @@ class _Planner:
         yield Put(leaves, "rolls", canary_of=canary)
 
     def _told(self, instance: Instance) -> LedgerStep | None:
-        """Say why an instance whose turn it is does not go."""
+        """Say why a ready instance whose turn it is does not go, and no longer than it is so."""
         due = self._next_one()
-        if due is not None and due.key == instance.key and (why := self._generation_missing()):
-            return self._explain(instance, why)
+        waits = due is not None and due.key == instance.key
+        if waits or instance.state is State.READY:
+            return self._explain(instance, self._generation_missing() if waits else "")
         return None
 
     def _next_one(self) -> Instance | None:

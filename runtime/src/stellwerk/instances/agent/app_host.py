@@ -159,6 +159,7 @@ class AppHost:
         """What is found here now. To be called after the ledger was read: a row that is gone then
         has no pin any more either."""
         services = self._configuration.services
+        busy = frozenset(self._steps)  # with those that end meanwhile: what is read may be older
         units = await self._units.states()
         self._known = {
             key: units[key.unit]
@@ -174,7 +175,7 @@ class AppHost:
             units=self._known,
             troubles={key: one.reason for key, one in self._troubles.items()},
             remembered=self._memory.all,
-            busy=frozenset(self._steps),
+            busy=busy | frozenset(self._steps),
             generations=pins.generations(services, self._paths.generations),
         )
 
@@ -332,10 +333,14 @@ class AppHost:
                 await self._units.reset_failed(unit)
                 return ""
             case Start():
-                return _ended(unit, await self._units.start(unit, _START_SECONDS), "failed")
+                result = await self._units.start(unit, _START_SECONDS)
+                # What goes on, or failed, shows in the unit's state.
+                fine = result in ("done", "failed", TIMED_OUT)
+                return "" if fine else f"the job to start {unit} ended with {result}"
             case Stop():
                 seconds = figures.stop_timeout + _STOP_MARGIN_SECONDS
-                return _ended(unit, await self._units.stop(unit, seconds))
+                result = await self._units.stop(unit, seconds)
+                return "" if result == "done" else f"the job to stop {unit} ended with {result}"
 
     async def _oneshot(self, unit: str) -> str:
         result = await self._units.start(unit, _PIN_SECONDS)
@@ -355,12 +360,3 @@ class AppHost:
                 self._wake()
 
         tasks[key] = asyncio.get_running_loop().create_task(run(), name=str(key))
-
-
-def _ended(unit: str, result: str, *fine: str) -> str:
-    """Why a job did not do what it was to; a start that fails shows in the unit's state."""
-    if result in ("done", *fine):
-        return ""
-    if result == TIMED_OUT:
-        return "" if fine else f"{unit} did not stop in time"
-    return f"the job of {unit} ended with {result}"
