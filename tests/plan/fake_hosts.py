@@ -11,7 +11,17 @@ from deploys.engine.release import release_for
 
 GIGABYTE = 1024**3
 PREFIX = "/opt/stellwerk"
-SECTIONS = ("packages", "stamps", "files", "units", "redis", "sentinel", "postgresql", "pins")
+SECTIONS = (
+    "packages",
+    "stamps",
+    "files",
+    "units",
+    "redis",
+    "sentinel",
+    "postgresql",
+    "pins",
+    "programs",
+)
 
 Facts = dict[str, Any]
 
