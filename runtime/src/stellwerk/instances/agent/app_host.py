@@ -159,6 +159,7 @@ class AppHost:
         """What is found here now. To be called after the ledger was read: a row that is gone then
         has no pin any more either."""
         services = self._configuration.services
+        busy = frozenset(self._steps)  # with those that end meanwhile: what is read may be older
         units = await self._units.states()
         self._known = {
             key: units[key.unit]
@@ -174,7 +175,7 @@ class AppHost:
             units=self._known,
             troubles={key: one.reason for key, one in self._troubles.items()},
             remembered=self._memory.all,
-            busy=frozenset(self._steps),
+            busy=busy | frozenset(self._steps),
             generations=pins.generations(services, self._paths.generations),
         )
 
