@@ -136,9 +136,16 @@ class HaproxyProcess(Daemon):
         wait_until(self.worker, "HAProxy answers")
 
     def reload(self) -> None:
+        """Reload, and wait for the new worker. A master that has just started loses the signal, so
+        it is sent again.
+        """
         before = self.worker()
-        self.process.send_signal(signal.SIGUSR2)
-        wait_until(lambda: self.worker() not in (0, before), "HAProxy has a new worker")
+        for _ in range(int(STARTUP_SECONDS)):
+            self.process.send_signal(signal.SIGUSR2)
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: self.worker() not in (0, before), "HAProxy has a new worker", 1)
+                return
+        raise AssertionError(f"HAProxy has no new worker: {self.log.read_text()}")
 
     def restart(self) -> None:
         self.stop()
@@ -268,10 +275,10 @@ class Behaviour:
 async def instance(port: int, behaviour: Behaviour | None = None) -> AsyncIterator[Behaviour]:
     """An instance on loopback for the time of the context; afterwards its port refuses."""
     told = behaviour or Behaviour()
-    writers: set[asyncio.StreamWriter] = set()
+    connections: dict[asyncio.StreamWriter, asyncio.Task[object] | None] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.add(writer)
+        connections[writer] = asyncio.current_task()
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 path = head.split()[1].decode()
@@ -290,16 +297,17 @@ async def instance(port: int, behaviour: Behaviour | None = None) -> AsyncIterat
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            writers.discard(writer)
             writer.close()
+            connections.pop(writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", port, backlog=500)
     try:
         yield told
     finally:
         server.close()
-        for writer in tuple(writers):
+        for writer in tuple(connections):
             writer.transport.abort()
+        await asyncio.gather(*filter(None, connections.values()), return_exceptions=True)
 
 
 def _answer(status: int, port: int) -> bytes:

@@ -507,3 +507,18 @@ def test_a_snapshot_of_other_services_says_nothing(tmp_path: Path) -> None:
     agent = Haproxy(configuration(), tmp_path, tmp_path / "none.sock")
     found: Snapshot = ready("another", range(1, 2))
     assert asyncio.run(agent.converge(found)) == []
+
+
+@needs_haproxy
+@in_a_loop
+async def test_a_reload_closes_no_connection_under_a_clients_next_request(site: Site) -> None:
+    first, *_ = site.ports
+    async with instances(first):
+        await site.has({first: State.READY})
+        async with load(site.listen_port, 20, pause=0.05) as seen:
+            for _ in range(3):
+                before = seen.total
+                await asyncio.to_thread(site.process.reload)
+                while seen.total < before + 40:
+                    await asyncio.sleep(0.01)
+    assert (seen.failed, seen.closed_idle) == (0, 0)
