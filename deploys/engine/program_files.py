@@ -124,7 +124,7 @@ def _entries(path: Path) -> Iterator[Entry]:
     read_them = _of_folder if path.is_dir() else _of_zip if path.suffix == ".zip" else _of_tar
     for entry in read_them(path):
         parts = entry.path.parts
-        if entry.path.is_absolute() or ".." in parts:
+        if not parts or entry.path.is_absolute() or ".." in parts:
             raise FilesError(f"{entry.path} would be written outside of the release")
         if not IGNORED.intersection(parts) and not entry.path.name.endswith(_IGNORED_ENDINGS):
             yield entry
