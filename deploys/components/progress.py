@@ -58,7 +58,11 @@ def _of(observed: Observed, service: str, apps: Iterable[str]) -> Progress:
     mark = (
         rollout and (rollout.id, rollout.state, rollout.canary_since, rollout.canary_passed),
         tuple((one.key, one.state, one.purpose, one.generation, one.restarts) for one in rows),
-        tuple((one.key, one.balancer, one.seen) for one in snapshot.sightings),
+        tuple(
+            (one.key, one.balancer, one.seen)
+            for one in snapshot.sightings
+            if one.key.service == service
+        ),
     )
     if rollout is not None and rollout.state is RolloutState.FAILED:
         said = standing(observed, rollout).sentence

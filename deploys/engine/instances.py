@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from pyinfra import logger
-from pyinfra.context import host
+from pyinfra.context import host, state
 
 from deploys.components import declaration, generations, progress
 from deploys.components.declaration import Wanted
@@ -32,7 +32,7 @@ def wanted_generations() -> Mapping[str, Generation]:
 
 
 def wanted_instances() -> Wanted:
-    """What the ledger is to say.
+    """What the ledger is to say, as known by the time it is told.
 
     A generation is declared only when every app host has it: the others could not start it.
     """
@@ -49,9 +49,10 @@ def wanted_instances() -> Wanted:
     )
 
 
-def say_what_waits(configs: Iterable[ConfigSet]) -> None:
-    """Warn where new generations get to app hosts in a run that does not declare them."""
+def give_generations(configs: Iterable[ConfigSet]) -> None:
+    """Note that the present host gets them; warn where this run does not declare them."""
     run = current_run()
+    run.given.add(here().declared.name)
     databases = [one.name for one in run.cluster.group("databases")]
     if hosts_of_run().intersection(databases):
         return
@@ -97,9 +98,11 @@ def strays(declared: ClusterHost, facts: Facts) -> list[str]:
 
 
 def _on_every_host(apps: Sequence[ClusterHost]) -> Mapping[str, Generation]:
-    run, found = hosts_of_run(), dict(wanted_generations())
-    # Hosts of this run have it by now: one that had failed to install it would have ended the run.
-    elsewhere = [one for one in apps if one.name not in run]
+    found = dict(wanted_generations())
+    if not state.is_executing:
+        return found  # the other hosts' turns may be still to come
+    # Hosts that were to get it have it: one that had failed to install it would have ended the run.
+    elsewhere = [one for one in apps if one.name not in current_run().given]
     facts = facts_of(elsewhere)
     for name, generation in wanted_generations().items():
         lacking = [

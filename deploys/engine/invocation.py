@@ -56,6 +56,7 @@ def load() -> None:
         raise Refused(f"nothing was changed, as the settings are wrong:\n{error}") from error
     _check_chosen(cluster, (*(parameters["limit"] or ()), *(parameters["exclude"] or ())))
     _check_connections(cluster)
+    _check_ledger(cluster)
     _certificates.update(_certificates_of(cluster, inventory.resolve().parent))
     _sources.update(sources_of(cluster, inventory.parent, list(distinct.values())))
     _loaded.append(cluster)
@@ -119,6 +120,15 @@ def _check_chosen(cluster: Cluster, patterns: Iterable[str]) -> None:
             near = get_close_matches(pattern, names, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise Refused(f"{pattern} is no host and no group of the inventory{hint}")
+
+
+def _check_ledger(cluster: Cluster) -> None:
+    """Without PostgreSQL nothing says which instances are to run."""
+    if cluster.group("apps") and not cluster.group("databases"):
+        raise Refused(
+            "nothing was changed: group databases has no host, and the ledger of the instances in"
+            " apps is kept there; put one into it in the inventory"
+        )
 
 
 def _check_connections(cluster: Cluster) -> None:

@@ -195,7 +195,7 @@ def install_programs(programs: Iterable[ServiceProgram], keep: int) -> Commands:
 
 @operation()
 def wait_for_instances(
-    wanted: Wanted | None, progress: Callable[[Wanted], Sequence[Progress]]
+    wanted: Callable[[], Wanted] | None, progress: Callable[[Wanted], Sequence[Progress]]
 ) -> Commands:
     """Wait until the agents have done what the ledger says, where they have not yet (C6).
 
@@ -211,15 +211,15 @@ def wait_for_instances(
         logger.error(f"{host.print_prefix}what runs is not known: {present['error']}; run again")
         yield _failure()
         return
-    start = time.monotonic()
+    declared, start = wanted(), time.monotonic()
     effects = Effects(
-        poll=lambda: progress(wanted),
+        poll=lambda: progress(declared),
         say=lambda line: logger.info(f"{host.print_prefix}{line}"),
         elapsed=lambda: time.monotonic() - start,
         pause=lambda: time.sleep(WAIT_SECONDS),
     )
     patience = {
-        name: float(one.rollout.progress_timeout_seconds) for name, one in wanted.services.items()
+        name: float(one.rollout.progress_timeout_seconds) for name, one in declared.services.items()
     }
     reasons = follow(effects, patience)
     refresh("postgresql")

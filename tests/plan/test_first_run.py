@@ -235,6 +235,17 @@ def test_a_generation_that_an_app_host_lacks_is_not_declared(
     assert declared(done) == ""
 
 
+def test_a_generation_that_this_run_does_not_install_is_not_declared(
+    make_site: MakeSite, settled: dict[str, Facts]
+) -> None:
+    site = make_site({host: with_tools(facts) for host, facts in settled.items()})
+    site.write("all.py", f'services = {{"{CORE}": {{"memory": "600MB"}}}}\n')
+    done = site.run("-y", deploy="deploys/instances.py")
+    assert done.code == 0, done.errors
+    assert f"{CORE}: app-1, app-2 may not have generation" in done.said
+    assert done.changes == ()
+
+
 def test_a_rollout_that_fails_ends_the_run_with_its_reason_and_the_journal(
     make_site: MakeSite, settled: dict[str, Facts], database: Database
 ) -> None:

@@ -5,7 +5,9 @@ Which unit is started or stopped, and when, is decided elsewhere; polkit says wh
 
 import asyncio
 import contextlib
+import math
 import re
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,6 +23,9 @@ ANSWER_SECONDS: Final = 10.0
 
 JOB_SECONDS: Final = 90.0
 """The bound of a job where none is given: systemd's own default for a unit's start."""
+
+WHOLE_SECONDS: Final = 60.0
+"""How often everything is read again although nothing was told, as a signal may get lost."""
 
 TIMED_OUT: Final = "timeout"
 """The result of a job that did not end within its bound; it goes on."""
@@ -78,9 +83,9 @@ class SystemdUnits:
         self._jobs: dict[str, asyncio.Future[str]] = {}
         self._ended: OrderedDict[str, str] = OrderedDict()  # jobs, often told before they are asked
         self._known: dict[str, Unit] = {}
-        self._paths: dict[str, str] = {}
         self._changed: set[str] = set()  # object paths
-        self._complete = False  # nothing was missed since `_known` was read
+        self._stale = True  # something was done since `_known` was read
+        self._whole_at = -math.inf  # when all of it was read, by the monotonic clock
         self._calling = asyncio.Lock()
 
     async def connect(self) -> None:
@@ -116,16 +121,17 @@ class SystemdUnits:
 
     async def reset_failed(self, unit: str) -> None:
         await self._ask("ResetFailedUnit", "s", unit)
+        self._stale = True
 
     async def states(self) -> Mapping[str, Unit]:
         async with self._calling:
-            if self._changed or not self._complete:
-                await self._read()
+            whole = time.monotonic() - self._whole_at >= WHOLE_SECONDS
+            if self._changed or self._stale or whole:
+                await self._read(whole=whole)
             return dict(self._known)
 
-    async def _read(self) -> None:
-        changed, self._changed = self._changed, set()
-        everything, self._complete = not self._complete, True
+    async def _read(self, *, whole: bool) -> None:
+        changed, self._changed, self._stale = self._changed, set(), False
         try:
             (listed,) = await self._ask("ListUnitsByPatterns", "asas", [], self._patterns)
             present = {one[0]: (one[6], _activity(one[3])) for one in listed}
@@ -133,11 +139,13 @@ class SystemdUnits:
                 del self._known[name]
             for name, (path, activity) in present.items():
                 before = self._known.get(name)
-                if everything or before is None or path in changed or before.activity != activity:
+                if whole or before is None or path in changed or before.activity != activity:
                     self._known[name] = await self._details(path, activity)
         except BaseException:
-            self._complete = False
+            self._whole_at = -math.inf
             raise
+        if whole:
+            self._whole_at = time.monotonic()
 
     async def _details(self, path: str, activity: Activity) -> Unit:
         unit = Unit(activity)
@@ -155,10 +163,12 @@ class SystemdUnits:
 
     async def _job(self, member: str, unit: str, seconds: float) -> str:
         (path,) = await self._ask(member, "ss", unit, "replace")
+        self._stale = True
         if path in self._ended:
             return self._ended.pop(path)
         ended = self._jobs.setdefault(path, asyncio.get_running_loop().create_future())
         done, _ = await asyncio.wait({ended}, timeout=seconds)
+        self._stale = True
         return ended.result() if done else TIMED_OUT
 
     async def _ask(self, member: str, signature: str = "", *body: Any) -> list[Any]:
