@@ -86,14 +86,16 @@ def read(path: Path) -> Manifest:
                 texts[entry.path] = content
     if not found:
         raise FilesError(f"{path} holds no files")
-    _refuse_ways_out(found, links)
     top = PurePosixPath() if path.is_dir() else _top(found)
+    kinds = {one.relative_to(top): kind for one, (kind, _) in found.items()}
+    # Judged as they will lie in the release, where `top` is gone.
+    _refuse_ways_out(kinds, {one.relative_to(top): target for one, target in links.items()})
     rows = sorted(
         f"{one.relative_to(top)}\0{kind.value}\0{digest}" for one, (kind, digest) in found.items()
     )
     return Manifest(
         hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest(),
-        {one.relative_to(top): kind for one, (kind, _) in found.items()},
+        kinds,
         {one.name: text for one, text in texts.items() if one.parent == top},
         top,
     )
