@@ -86,14 +86,16 @@ def read(path: Path) -> Manifest:
                 texts[entry.path] = content
     if not found:
         raise FilesError(f"{path} holds no files")
-    _refuse_ways_out(found, links)
     top = PurePosixPath() if path.is_dir() else _top(found)
+    kinds = {one.relative_to(top): kind for one, (kind, _) in found.items()}
+    # Judged as they will lie in the release, where `top` is gone.
+    _refuse_ways_out(kinds, {one.relative_to(top): target for one, target in links.items()})
     rows = sorted(
         f"{one.relative_to(top)}\0{kind.value}\0{digest}" for one, (kind, digest) in found.items()
     )
     return Manifest(
         hashlib.sha256("\n".join(rows).encode(errors="surrogateescape")).hexdigest(),
-        {one.relative_to(top): kind for one, (kind, _) in found.items()},
+        kinds,
         {one.name: text for one, text in texts.items() if one.parent == top},
         top,
     )
@@ -124,7 +126,7 @@ def _entries(path: Path) -> Iterator[Entry]:
     read_them = _of_folder if path.is_dir() else _of_zip if path.suffix == ".zip" else _of_tar
     for entry in read_them(path):
         parts = entry.path.parts
-        if entry.path.is_absolute() or ".." in parts:
+        if not parts or entry.path.is_absolute() or ".." in parts:
             raise FilesError(f"{entry.path} would be written outside of the release")
         if not IGNORED.intersection(parts) and not entry.path.name.endswith(_IGNORED_ENDINGS):
             yield entry

@@ -114,28 +114,34 @@ def _name(wheel: Path) -> str:
 
 def _dependencies(source: Source, tree: Tree, files: Path, wheel: Path | None) -> Path | None:
     """Everything the program needs as a requirements file with hashes; None where it needs none."""
-    given = source.requirements
-    if given is None and source.form is Form.FILES and not source.is_project:
-        given = files / "requirements.txt"
-        if not given.exists():
-            return None
+    given = _given(source, tree, files)
     if given is not None and _HASH.search(given.read_bytes()):
         return given
-    extras = [word for extra in source.extras for word in ("--extra", extra)]
-    if given is None and (files / "uv.lock").exists():
+    asked = [str(given)] if given is not None else []
+    if wheel is not None:
+        asked += [str(tree.work / "own.txt"), "--no-emit-package", _name(wheel)]
+    elif given is None and source.is_project:
+        asked += [str(files / "pyproject.toml"), *_extras(source)]
+    return _resolved(tree, asked, files) if asked else None
+
+
+def _given(source: Source, tree: Tree, files: Path) -> Path | None:
+    """The requirements or the lock that come with the program."""
+    if source.requirements is not None:
+        return source.requirements
+    if source.is_project and (files / "uv.lock").exists():
         locked = tree.work / "locked.txt"
         uv("export", "--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate",
-           *extras, "--output-file", str(locked), folder=files)  # fmt: skip
+           *_extras(source), "--output-file", str(locked), folder=files)  # fmt: skip
         return locked
-    asked = [str(given)] if given else []
-    if wheel is not None:
-        asked.append(str(tree.work / "own.txt"))
-        extras = ["--no-emit-package", _name(wheel)]
-    elif source.is_project and given is None:
-        asked.append(str(files / "pyproject.toml"))
-    else:
-        extras = []
-    return _resolved(tree, [*asked, *extras], files)
+    if source.form is Form.FILES and not source.is_project:
+        listed = files / "requirements.txt"
+        return listed if listed.exists() else None
+    return None
+
+
+def _extras(source: Source) -> list[str]:
+    return [word for extra in source.extras for word in ("--extra", extra)]
 
 
 def _resolved(tree: Tree, asked: list[str], files: Path) -> Path:

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gevent.lock import RLock
+from uv import find_uv_bin
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "releases"
@@ -113,7 +114,7 @@ def uv(*arguments: str, folder: Path) -> None:
     Raises:
         BuildError: it failed; the message is what it said.
     """
-    command = [shutil.which("uv") or "uv", "--quiet", *arguments]
+    command = [find_uv_bin(), "--quiet", *arguments]
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
     done = subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False

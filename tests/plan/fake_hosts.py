@@ -161,6 +161,11 @@ def _release(facts: Facts, document: Facts) -> None:
     facts["release"] = {"current": document["name"], "releases": [document["name"]]}
 
 
+def _program(facts: Facts, document: Facts) -> None:
+    service = document["prefix"].rpartition("/")[2]
+    facts["programs"].setdefault(service, []).append(document["name"])
+
+
 def _leave(_facts: Facts, _document: Facts) -> None:
     """What changes nothing that the facts of these tests show."""
 
@@ -169,6 +174,7 @@ _STEPS = {
     "packages": _packages,
     "install": _install,
     "release": _release,
+    "program": _program,
     "redis": _leave,
     "postgresql": _leave,
 }

@@ -1,0 +1,1 @@
+"""A shop that sells nothing: an example of a program that Stellwerk runs."""
