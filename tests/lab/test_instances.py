@@ -54,9 +54,10 @@ def instances(platform: Platform, service: str) -> list[dict[str, Any]]:
 
 def rollout(platform: Platform, service: str) -> dict[str, Any]:
     """The service's newest roll-out."""
-    said = json.loads(stellwerk(platform, f"rollout status {service} --json", check=False))
-    found: dict[str, Any] = said["rollouts"][0]
-    return found
+    said: list[dict[str, Any]] = json.loads(
+        stellwerk(platform, f"rollout status {service} --json", check=False)
+    )
+    return said[0]
 
 
 def generations(platform: Platform, service: str) -> set[str]:
@@ -66,7 +67,7 @@ def generations(platform: Platform, service: str) -> set[str]:
 def all_in_rotation(platform: Platform, service: str) -> bool:
     found = instances(platform, service)
     return bool(found) and all(
-        one["state"] == "ready" and one["rotation"].get(BALANCER) == "up" for one in found
+        one["state"] == "ready" and one["in_rotation"].get(BALANCER) == "up" for one in found
     )
 
 
@@ -289,11 +290,11 @@ def manage(platform: Platform, method: str, unit: str = "") -> str:
 def test_an_operator_holds_an_instance_out_of_rotation_and_back(
     rolling: Platform, traffic: Traffic
 ) -> None:
-    name = instances(rolling, CORE)[0]["instance"]
+    name = instances(rolling, CORE)[0]["name"]
 
     def seen() -> str:
-        found = {one["instance"]: one for one in instances(rolling, CORE)}
-        return str(found[name]["rotation"][BALANCER])
+        found = {one["name"]: one for one in instances(rolling, CORE)}
+        return str(found[name]["in_rotation"][BALANCER])
 
     with traffic:
         stellwerk(rolling, f"instances drain {name}")
@@ -304,11 +305,11 @@ def test_an_operator_holds_an_instance_out_of_rotation_and_back(
 
 
 def test_a_crash_loop_is_failed_and_never_capacity(rolling: Platform) -> None:
-    name = instances(rolling, CORE)[0]["instance"]
+    name = instances(rolling, CORE)[0]["name"]
     host = instances(rolling, CORE)[0]["host"]
 
     def state() -> str:
-        found = {one["instance"]: one for one in instances(rolling, CORE)}
+        found = {one["name"]: one for one in instances(rolling, CORE)}
         return str(found[name]["state"])
 
     # Killed faster than systemd's start limit allows, whatever its process is.
