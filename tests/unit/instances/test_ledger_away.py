@@ -12,19 +12,9 @@ import pytest
 
 from stellwerk.instances import connection, listener
 from stellwerk.instances.configuration import LedgerAddress
-from stellwerk.instances.store import (
-    Ledger,
-    LedgerAwayError,
-)
+from stellwerk.instances.store import Ledger, LedgerAwayError
 from tests.unit.database.postgres_server import Binaries, Server, running
-from tests.unit.instances.ledger_server import (
-    AGENT,
-    DATABASE,
-    KEY,
-    LEDGER,
-    LedgerServer,
-    claim,
-)
+from tests.unit.instances.ledger_server import AGENT, DATABASE, KEY, LEDGER, LedgerServer, claim
 
 
 def run_bounded(call: Coroutine[Any, Any, None]) -> None:

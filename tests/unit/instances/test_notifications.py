@@ -5,22 +5,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from stellwerk.instances.model import (
-    Seen,
-    Sighting,
-)
-from stellwerk.instances.store import (
-    Ledger,
-    Sample,
-)
-from tests.unit.instances.ledger_server import (
-    INSTANCE,
-    KEY,
-    LEDGER,
-    OLD,
-    LedgerServer,
-    claim,
-)
+import pytest
+
+from stellwerk.instances import listener
+from stellwerk.instances.model import Seen, Sighting
+from stellwerk.instances.store import Ledger, Sample
+from tests.unit.instances.ledger_server import INSTANCE, KEY, LEDGER, OLD, LedgerServer, claim
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told too much is told at once, so that it is seen."""
+    monkeypatch.setattr(listener, "_BURST_SECONDS", 0)
 
 
 async def quiet(told: "asyncio.Task[None]", *ledgers: Ledger) -> bool:
@@ -45,8 +41,9 @@ async def next_of(changes: AsyncIterator[None]) -> None:
 def test_others_are_told_once_per_burst(shop: LedgerServer) -> None:
     async def listen() -> None:
         async with shop.connected() as writer, listening(shop) as changes:
-            for port in range(8101, 8106):
-                await claim(writer, port)
+            async with writer.locked("shop") as transaction:
+                await transaction.claim(INSTANCE)
+                await transaction.set_stable("shop", OLD)
             await next_of(changes)
             again = asyncio.create_task(next_of(changes))
             assert await quiet(again, writer)

@@ -23,13 +23,7 @@ from stellwerk.instances.model import (
     Snapshot,
     State,
 )
-from tests.unit.instances.ledger_server import (
-    DATABASE,
-    NEW,
-    NOW,
-    OLD,
-    LedgerServer,
-)
+from tests.unit.instances.ledger_server import DATABASE, NEW, NOW, OLD, LedgerServer
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
 times = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))

@@ -18,12 +18,7 @@ from stellwerk.instances.model import (
     Snapshot,
     State,
 )
-from stellwerk.instances.store import (
-    Ledger,
-    LedgerBusyError,
-    LedgerRefusedError,
-    Sample,
-)
+from stellwerk.instances.store import Ledger, LedgerBusyError, LedgerRefusedError, Sample
 from tests.unit.instances.ledger_server import (
     AGENT,
     INSTANCE,
