@@ -3,8 +3,6 @@
 The hosts in `apps`: instances whose service or port is gone are stopped.
 """
 
-from functools import partial
-
 from deploys.components import declaration
 from deploys.engine.instances import progress_of_services, strays, wanted_instances
 from deploys.engine.operations import converge_postgresql, remove_instances, wait_for_instances
@@ -12,15 +10,14 @@ from deploys.engine.run import here
 
 host = here()
 concerned = "databases" in host.groups and bool(host.run.cluster.group("apps"))
-wanted = wanted_instances() if concerned else None
 
 converge_postgresql(
-    plan=partial(declaration.plan, wanted) if wanted else None,
+    plan=(lambda answer: declaration.plan(wanted_instances(), answer)) if concerned else None,
     what="instances",
     name="Instances",
 )
 wait_for_instances(
-    wanted=wanted,
+    wanted=wanted_instances if concerned else None,
     progress=progress_of_services,
     name="Instances run as declared",
 )

@@ -2,7 +2,7 @@
 
 from deploys.components import generations, services
 from deploys.components.runtime import release
-from deploys.engine.instances import say_what_waits, wanted_generations
+from deploys.engine.instances import give_generations, wanted_generations
 from deploys.engine.operations import install_configs
 from deploys.engine.run import here
 
@@ -13,6 +13,6 @@ configs = generations.config(
     cluster, declared, wanted_generations(), release(host.settings, host.facts).name
 )
 
-say_what_waits(configs)
+give_generations(configs)
 install_configs(configs=services.data(declared), name="Sample data")
 install_configs(configs=configs, name="Services")

@@ -1,4 +1,8 @@
-"""The services. One without a `command` runs the bundled sample service."""
+"""The services. One without a `command` runs the bundled sample service.
+
+How a change reaches the instances of one is its `rollout`: {"max_unavailable": 1,
+"canary_seconds": 15, "canary_error_percent": 5, "progress_timeout_seconds": 600}.
+"""
 
 services = {
     "aktienanalyse-core": {

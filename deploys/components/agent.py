@@ -1,4 +1,4 @@
-"""The agent of app and balancer hosts: its user, unit and configuration, and what it may do (C10)."""
+"""The agent of app and balancer hosts: its user, unit, configuration, and what it may do (C10)."""
 
 import re
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from deploys.engine import tools
 from deploys.engine.render import render
 from deploys.engine.resources import Activation, Check, ConfigSet, File, lines
 from stellwerk.instances import configuration
+from stellwerk.instances.agent.nginx import APPLY_UNIT
 from stellwerk.instances.configuration import (
     AgentConfiguration,
     Balancer,
@@ -25,7 +26,6 @@ USER = "stellwerk-agent"
 UNIT = "stellwerk-agent.service"
 UNITS = "/etc/systemd/system"
 RULES = "/etc/polkit-1/rules.d/90-stellwerk.rules"
-NGINX_APPLY = "stellwerk-nginx-apply.service"
 # What reading instances' journals, HAProxy's socket and nginx's access log takes.
 _GROUPS = {"apps": ("systemd-journal",), "balancers": ("haproxy", "adm")}
 
@@ -72,7 +72,7 @@ def permissions(declared: ClusterHost) -> Iterator[Permission]:
             )
             yield Permission(f"^stellwerk-unpin@{instance.format(':')}\\.service$", ("start",))
     if "balancers" in declared.groups:
-        yield Permission(f"^{re.escape(NGINX_APPLY)}$", ("start",))
+        yield Permission(f"^{re.escape(APPLY_UNIT)}$", ("start",))
 
 
 def document(cluster: Cluster, declared: ClusterHost, runtime: str) -> AgentConfiguration:
@@ -138,7 +138,7 @@ def _user(declared: ClusterHost) -> ConfigSet:
                 f"/etc/sysusers.d/{USER}.conf",
                 lines(
                     HEADER,
-                    f'u {USER} - "Stellwerk agent" /var/lib/{USER} /usr/sbin/nologin',
+                    f'u {USER} - "Stellwerk agent" {configuration.STATE} /usr/sbin/nologin',
                     rows,
                 ),
             ),
@@ -174,6 +174,7 @@ def _agent(cluster: Cluster, declared: ClusterHost, runtime: str) -> ConfigSet:
         command=f"{settings.runtime.prefix}/releases/{runtime}/bin/stellwerk agent",
         credential=password,
         user=USER,
+        state=configuration.STATE.name,
         limits=settings.runtime.daemons.agent,
     )
     return ConfigSet(

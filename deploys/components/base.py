@@ -50,7 +50,6 @@ def folders() -> ConfigSet:
         directories=(
             Directory("/etc/stellwerk"),
             Directory("/etc/stellwerk/credentials", mode=0o700),
-            Directory("/etc/stellwerk/services"),
         ),
     )
 

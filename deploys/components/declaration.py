@@ -36,7 +36,7 @@ class Wanted:
 
 def snapshot_of(answer: Facts) -> Snapshot | None:
     """What the ledger says, from the facts of PostgreSQL; None where it is not known."""
-    if "error" in answer:
+    if not answer or "error" in answer:
         return None
     about = answer.get("ledger", {})
     if about.get("snapshot") is not None:

@@ -90,7 +90,7 @@ def _files(
     unit = services.unit(settings, name, settings.services[name], release, folder)
     environment = services.environment(cluster, declared, name, declared.address)
     yield File(f"{folder}/release", f"{release.name}\n")
-    yield File(f"{folder}/environment", environment)
+    yield File(f"{folder}/environment", environment, mode=0o600)
     yield File(generation.unit, unit)
     # The template that a unit of this name is an instance of, for an instance without a pin.
     yield File(f"{services.UNITS}/{name}@.service", unit)

@@ -33,6 +33,8 @@ def of_services(cluster: Cluster, snapshot: Snapshot) -> tuple[Progress, ...]:
 
 def is_over(cluster: Cluster, answer: Facts) -> bool:
     """Whether there is nothing to wait for, from the facts of PostgreSQL."""
+    if not answer:
+        return True  # no PostgreSQL, no ledger
     snapshot = snapshot_of(answer)
     return snapshot is not None and all(one.over for one in of_services(cluster, snapshot))
 
@@ -56,7 +58,11 @@ def _of(observed: Observed, service: str, apps: Iterable[str]) -> Progress:
     mark = (
         rollout and (rollout.id, rollout.state, rollout.canary_since, rollout.canary_passed),
         tuple((one.key, one.state, one.purpose, one.generation, one.restarts) for one in rows),
-        tuple((one.key, one.balancer, one.seen) for one in snapshot.sightings),
+        tuple(
+            (one.key, one.balancer, one.seen)
+            for one in snapshot.sightings
+            if one.key.service == service
+        ),
     )
     if rollout is not None and rollout.state is RolloutState.FAILED:
         said = standing(observed, rollout).sentence

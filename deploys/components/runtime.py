@@ -1,7 +1,8 @@
 """The release of the runtime that suits a host."""
 
-from deploys.engine.release import Release, release_for
+from deploys.engine.release import release_for
 from deploys.engine.resources import Facts
+from deploys.engine.tree import Release
 from stellwerk.settings import Settings
 
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from deploys.components import credentials, tls
 from deploys.components.base import HEADER
+from deploys.engine import invocation, programs
 from deploys.engine.render import render
 from deploys.engine.resources import Activation, ConfigSet, File, lines
 from stellwerk.settings import Settings
 from stellwerk.settings.cluster import Cluster, ClusterHost
+from stellwerk.settings.program import is_inside
 from stellwerk.settings.services import Service
 
 SLICE = "stellwerk-services.slice"
@@ -34,8 +36,12 @@ def is_sample(service: Service) -> bool:
 
 def release_of(settings: Settings, name: str, runtime: str) -> ServiceRelease:
     """What the service runs; `runtime` is the name of the runtime's release."""
-    if is_sample(settings.services[name]):
-        return ServiceRelease(runtime, f"{settings.runtime.prefix}/releases/{runtime}")
+    service, prefix = settings.services[name], settings.runtime.prefix
+    if is_sample(service):
+        return ServiceRelease(runtime, f"{prefix}/releases/{runtime}")
+    if service.program is not None:
+        release = invocation.source_of(service.program).release
+        return ServiceRelease(release, f"{programs.prefix_of(prefix, name)}/releases/{release}")
     return ServiceRelease()
 
 
@@ -43,7 +49,10 @@ def command(service: Service, release: ServiceRelease) -> str:
     """The unit's ExecStart. It names the release, so that an old generation keeps its code."""
     if service.command is None:
         return f"{release.path}/bin/stellwerk sample serve"
-    return " ".join(_argument(word) for word in service.command)
+    program, *arguments = service.command
+    if service.program is not None and is_inside(program):
+        program = f"{release.path}/{program}"
+    return " ".join(_argument(word) for word in (program, *arguments))
 
 
 def shared_credentials() -> dict[str, str]:
@@ -83,6 +92,7 @@ def unit(
         name=name,
         service=service,
         command=command(service, release),
+        release=release,
         folder=folder,
         credentials={**shared_credentials(), **own},
         slice=SLICE,

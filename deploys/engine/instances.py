@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 
 from pyinfra import logger
-from pyinfra.context import host
+from pyinfra.context import host, state
 
 from deploys.components import declaration, generations, progress
 from deploys.components.declaration import Wanted
@@ -12,10 +12,11 @@ from deploys.components.generations import Generation
 from deploys.components.progress import Progress
 from deploys.components.runtime import release
 from deploys.engine import tools
+from deploys.engine.invocation import Refused
 from deploys.engine.resources import ConfigSet, Facts, why_install
 from deploys.engine.run import ask, current_run, facts_of, here, hosts_of_run
 from stellwerk.database.statement import Statement, psql_script
-from stellwerk.instances.documents import SNAPSHOT_QUERY, parse_snapshot
+from stellwerk.instances.documents import SNAPSHOT_QUERY, DocumentError, parse_snapshot
 from stellwerk.instances.model import Snapshot
 from stellwerk.settings.cluster import ClusterHost
 
@@ -31,7 +32,7 @@ def wanted_generations() -> Mapping[str, Generation]:
 
 
 def wanted_instances() -> Wanted:
-    """What the ledger is to say.
+    """What the ledger is to say, as known by the time it is told.
 
     A generation is declared only when every app host has it: the others could not start it.
     """
@@ -48,9 +49,10 @@ def wanted_instances() -> Wanted:
     )
 
 
-def say_what_waits(configs: Iterable[ConfigSet]) -> None:
-    """Warn where new generations get to app hosts in a run that does not declare them."""
+def give_generations(configs: Iterable[ConfigSet]) -> None:
+    """Note that the present host gets them; warn where this run does not declare them."""
     run = current_run()
+    run.given.add(here().declared.name)
     databases = [one.name for one in run.cluster.group("databases")]
     if hosts_of_run().intersection(databases):
         return
@@ -77,7 +79,10 @@ def progress_of_services(wanted: Wanted) -> Sequence[Progress]:
     tidy = Statement("", declaration.removal(wanted).strip(), wanted.database)
     query = Statement("", SNAPSHOT_QUERY, wanted.database)
     request = json.dumps({"script": psql_script([tidy, query])})
-    snapshot = parse_snapshot(ask(f"{tools.RUN} query", request))
+    try:
+        snapshot = parse_snapshot(ask(f"{tools.RUN} query", request))
+    except DocumentError as error:
+        raise Refused(f"{host.print_prefix}{error}") from error
     return progress.of_services(current_run().cluster, snapshot)
 
 
@@ -93,9 +98,11 @@ def strays(declared: ClusterHost, facts: Facts) -> list[str]:
 
 
 def _on_every_host(apps: Sequence[ClusterHost]) -> Mapping[str, Generation]:
-    run, found = hosts_of_run(), dict(wanted_generations())
-    # Hosts of this run have it by now: one that had failed to install it would have ended the run.
-    elsewhere = [one for one in apps if one.name not in run]
+    found = dict(wanted_generations())
+    if not state.is_executing:
+        return found  # the other hosts' turns may be still to come
+    # Hosts that were to get it have it: one that had failed to install it would have ended the run.
+    elsewhere = [one for one in apps if one.name not in current_run().given]
     facts = facts_of(elsewhere)
     for name, generation in wanted_generations().items():
         lacking = [

@@ -10,12 +10,17 @@ import click
 from pyinfra.api.exceptions import PyinfraError
 
 from deploys.components.tls import HostCertificate
+from deploys.engine import program_source
+from deploys.engine.program_source import Source, SourceError
 from stellwerk.settings.cluster import Cluster, SettingsError, load_cluster
+from stellwerk.settings.layers import locate
+from stellwerk.settings.program import Program
 
 CONNECTOR_PREFIXES = ("ssh_", "_")
 
 _loaded: list[Cluster] = []
 _certificates: dict[str, HostCertificate] = {}
+_sources: dict[Program, Source] = {}
 
 
 class Refused(PyinfraError):
@@ -51,7 +56,9 @@ def load() -> None:
         raise Refused(f"nothing was changed, as the settings are wrong:\n{error}") from error
     _check_chosen(cluster, (*(parameters["limit"] or ()), *(parameters["exclude"] or ())))
     _check_connections(cluster)
+    _check_ledger(cluster)
     _certificates.update(_certificates_of(cluster, inventory.resolve().parent))
+    _sources.update(sources_of(cluster, inventory.parent, list(distinct.values())))
     _loaded.append(cluster)
 
 
@@ -72,6 +79,38 @@ def _certificates_of(cluster: Cluster, folder: Path) -> dict[str, HostCertificat
         raise Refused(f"nothing was changed: {error}") from error
 
 
+def sources_of(
+    cluster: Cluster, project: Path, settings_folders: Iterable[Path]
+) -> dict[Program, Source]:
+    """What the services' programs are made of; `project` is the inventory's folder.
+
+    Raises:
+        Refused: a program cannot be taken; every problem is one line.
+    """
+    found: dict[Program, Source] = {}
+    problems: dict[str, None] = {}
+    for app in cluster.group("apps"):
+        for name, service in app.settings.services.items():
+            if service.program is None or service.program in found:
+                continue
+            try:
+                found[service.program] = program_source.read(
+                    project, service.program, settings_folders
+                )
+            except SourceError as error:
+                path = ("services", name, "program", error.key)
+                where = locate(app.layers, path) or f"host {app.name}"
+                problems[f"{where}: {'.'.join(path)}: {error}"] = None
+    if problems:
+        raise Refused("\n".join(("nothing was changed, as the settings are wrong:", *problems)))
+    return found
+
+
+def source_of(program: Program) -> Source:
+    """What a service's program is made of."""
+    return _sources[program]
+
+
 def _check_chosen(cluster: Cluster, patterns: Iterable[str]) -> None:
     """A misspelt --limit would make a run that does nothing and ends well."""
     hosts = cluster.hosts.values()
@@ -81,6 +120,15 @@ def _check_chosen(cluster: Cluster, patterns: Iterable[str]) -> None:
             near = get_close_matches(pattern, names, 1)
             hint = f"; did you mean {near[0]}?" if near else ""
             raise Refused(f"{pattern} is no host and no group of the inventory{hint}")
+
+
+def _check_ledger(cluster: Cluster) -> None:
+    """Without PostgreSQL nothing says which instances are to run."""
+    if cluster.group("apps") and not cluster.group("databases"):
+        raise Refused(
+            "nothing was changed: group databases has no host, and the ledger of the instances in"
+            " apps is kept there; put one into it in the inventory"
+        )
 
 
 def _check_connections(cluster: Cluster) -> None:

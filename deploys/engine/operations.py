@@ -14,9 +14,9 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host, state
 
 from deploys.components.declaration import Wanted
+from deploys.components.programs import ServiceProgram, is_on
 from deploys.components.progress import Progress, is_over
 from deploys.engine import bootstrap, tools
-from deploys.engine.release import Release
 from deploys.engine.resources import (
     Check,
     ConfigSet,
@@ -25,6 +25,7 @@ from deploys.engine.resources import (
     why_install,
 )
 from deploys.engine.run import SECTIONS, ask, current_run, here, refresh
+from deploys.engine.tree import Release
 from deploys.engine.waiting import Effects, follow
 from stellwerk.database.statement import Statement, psql_script
 
@@ -181,8 +182,20 @@ def install_release(release: Release, keep: int) -> Commands:
 
 
 @operation()
+def install_programs(programs: Iterable[ServiceProgram], keep: int) -> Commands:
+    """Put the releases of services' programs on the host; the agents start instances of them."""
+    missing = [one for one in programs if not is_on(here().facts, one)]
+    if not missing:
+        host.noop("all programs' releases are there")
+        return
+    for one in missing:
+        yield _tool("program", one.document(keep), f"{one.service}: release {one.release.name}")
+        _changed()
+
+
+@operation()
 def wait_for_instances(
-    wanted: Wanted | None, progress: Callable[[Wanted], Sequence[Progress]]
+    wanted: Callable[[], Wanted] | None, progress: Callable[[Wanted], Sequence[Progress]]
 ) -> Commands:
     """Wait until the agents have done what the ledger says, where they have not yet (C6).
 
@@ -194,15 +207,19 @@ def wait_for_instances(
     if is_over(here().run.cluster, present):
         host.noop("all instances run as declared")
         return
-    start = time.monotonic()
+    if "error" in present:
+        logger.error(f"{host.print_prefix}what runs is not known: {present['error']}; run again")
+        yield _failure()
+        return
+    declared, start = wanted(), time.monotonic()
     effects = Effects(
-        poll=lambda: progress(wanted),
+        poll=lambda: progress(declared),
         say=lambda line: logger.info(f"{host.print_prefix}{line}"),
         elapsed=lambda: time.monotonic() - start,
         pause=lambda: time.sleep(WAIT_SECONDS),
     )
     patience = {
-        name: float(one.rollout.progress_timeout_seconds) for name, one in wanted.services.items()
+        name: float(one.rollout.progress_timeout_seconds) for name, one in declared.services.items()
     }
     reasons = follow(effects, patience)
     refresh("postgresql")
@@ -233,7 +250,8 @@ def _failure() -> FunctionCommand:
 def verify(checks: Callable[[], Iterable[Check]]) -> Commands:
     """Every check holds within its time, or the run fails and shows the units' journals.
 
-    `checks` is called at the end, when it is known what runs where. Nothing is changed, so a host where all is well counts as unchanged.
+    `checks` is called at the end, when it is known what runs where. Nothing is changed, so a host
+    where all is well counts as unchanged.
     """
     run = current_run()
     if not state.is_executing:

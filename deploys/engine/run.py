@@ -40,6 +40,7 @@ SECTIONS = (
     "postgresql",
     "pins",
     "release",
+    "programs",
 )
 
 
@@ -54,6 +55,7 @@ class Run:
     generations: Mapping[str, Generation] | None = None
     stale: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     said: set[str] = field(default_factory=set)
+    given: set[str] = field(default_factory=set)  # hosts that get the wanted generations
     restart_failed: bool = False
 
 

@@ -34,6 +34,7 @@ def gather(request: dict[str, Any]) -> dict[str, Any]:
         "postgresql": lambda: postgresql.state(request["postgresql_script"]),
         "pins": generations.pinned,
         "release": lambda: release.state(Path(request["prefix"])),
+        "programs": lambda: release.programs(Path(request["prefix"])),
     }
     return {name: sections[name]() for name in request["sections"]}
 

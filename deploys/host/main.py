@@ -34,6 +34,7 @@ CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "restart-redis": redis_restart.restart,
     "postgresql": postgresql.execute,
     "release": release.install,
+    "program": release.install_program,
     "remove-instances": pin.remove_instances,
 }
 

@@ -70,7 +70,7 @@ def apply() -> int:
 
 
 def text_of(servers: Iterable[Server]) -> str:
-    """What nginx includes into an upstream. One server alone is asked whatever it answered before."""
+    """What nginx includes into an upstream. One server alone is asked whatever it answered."""
     ordered = sorted(servers)
     if not ordered:
         return f"{HEADER}{NO_SERVER}\n"

@@ -70,9 +70,7 @@ def remove_instances(document: dict[str, list[str]]) -> None:
         service, port = _parsed(name)
         if name not in pinned():
             continue
-        run_or_fail(
-            ["systemctl", "stop", f"{name}.service"], timeout=units.START_TIMEOUT_SECONDS
-        )
+        run_or_fail(["systemctl", "stop", f"{name}.service"], timeout=units.START_TIMEOUT_SECONDS)
         run(["systemctl", "reset-failed", f"{name}.service"])
         with locked():
             _remove(service, port)

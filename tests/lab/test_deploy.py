@@ -16,6 +16,7 @@ SENTINEL = f"REDISCLI_AUTH=$(cat {CREDENTIALS}/sentinel.password) redis-cli -p 2
 REDIS = f"REDISCLI_AUTH=$(cat {CREDENTIALS}/redis.admin) redis-cli -p 6379 --user admin"
 MASTER_NAME = "aktienanalyse-redis"
 FAILOVER_SECONDS = 60.0
+AGENT_SECONDS = 60  # an agent that has seen nothing for this long does nothing
 EXPOSURE_LIMIT = 2.0
 
 
@@ -75,7 +76,7 @@ def test_our_units_are_confined(platform: Platform) -> None:
             for columns in map(str.split, listed.splitlines())
             if columns and columns[0].startswith(("aktienanalyse-", "stellwerk-"))
         }
-        assert ("apps" in node.groups) == bool(exposure)
+        assert bool({"apps", "balancers"}.intersection(node.groups)) == bool(exposure)
         assert max(exposure.values(), default=0) <= EXPOSURE_LIMIT, exposure
 
 
@@ -157,23 +158,32 @@ def test_a_changed_file_is_put_back_and_nothing_else_is_touched(six: Platform) -
 
 
 def test_a_stopped_instance_is_started_again(six: Platform) -> None:
-    instance = six.shell("app-1", "ls /var/lib/stellwerk/instances | head -1")
+    """By the agent, without a run."""
+    pinned = "find /etc/systemd/system -maxdepth 1 -type l -name '*@8*.service' -printf '%f'"
+    instance = six.shell("app-1", f"{pinned} -quit")
     six.shell("app-1", f"systemctl stop {instance}")
-    assert six.deploy().totals["success"] == 1
-    assert six.shell("app-1", f"systemctl is-active {instance}") == "active"
+
+    def active() -> bool:
+        return six.shell("app-1", f"systemctl is-active {instance}", check=False) == "active"
+
+    assert wait_until(active, AGENT_SECONDS), six.journals()
 
 
 def test_the_number_of_instances_is_left_alone_between_its_bounds(six: Platform) -> None:
-    """The scaler's business (C5): a third core instance stays, and the balancer lists it."""
-    unit = "aktienanalyse-core@8103"
-    six.shell(
-        "app-1",
-        f"systemctl enable -q --now {unit} && echo scaled > /var/lib/stellwerk/instances/{unit}",
+    """The scaler's business (C5): a third core instance comes up, and stays."""
+    scaled = (
+        "UPDATE stellwerk.desired SET instances = instances + 1"
+        " WHERE service = 'aktienanalyse-core' AND host = 'app-1'"
     )
-    six.deploy()
-    assert six.shell("app-1", f"systemctl is-active {unit}") == "active"
-    assert "8103" in six.shell("lb-1", "cat /etc/haproxy/haproxy.cfg")
+    six.shell("db-1", f'runuser -u postgres -- psql -qd aktienanalyse -c "{scaled}"')
+
+    def active() -> bool:
+        state = six.shell("app-1", "systemctl is-active aktienanalyse-core@8103", check=False)
+        return state == "active"
+
+    assert wait_until(active, AGENT_SECONDS), six.journals()
     assert six.deploy().totals["success"] == 0
+    assert active()
 
 
 def test_a_run_killed_at_ten_points_is_completed_by_the_next(solo: Platform) -> None:

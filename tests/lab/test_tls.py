@@ -79,7 +79,7 @@ def psql(platform: Platform, sslmode: str, query: str) -> subprocess.CompletedPr
         f" sslmode={sslmode} sslrootcert={AUTHORITY}"
     )
     names = (
-        "set -a; . /etc/stellwerk/services/aktienanalyse-core.env;"
+        "set -a; . /etc/stellwerk/generations/aktienanalyse-core/*/environment;"
         " database=$DATABASE_NAME role=$DATABASE_USER"
     )
     return platform.lab.run(

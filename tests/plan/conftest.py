@@ -85,12 +85,12 @@ class Site:
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
 
-    def run(self, *options: str) -> Outcome:
-        """Run the whole deploy."""
+    def run(self, *options: str, deploy: str = "deploys/all.py") -> Outcome:
+        """Run the whole deploy, or a part of it."""
         record = self.folder / f"sent-{len(list(self.folder.iterdir()))}"
         record.touch()
         done = subprocess.run(
-            [PYINFRA, *options, str(self.folder / "inventory"), "deploys/all.py"],
+            [PYINFRA, *options, str(self.folder / "inventory"), deploy],
             cwd=REPOSITORY,
             env={
                 **os.environ,

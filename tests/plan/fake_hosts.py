@@ -11,7 +11,17 @@ from deploys.engine.release import release_for
 
 GIGABYTE = 1024**3
 PREFIX = "/opt/stellwerk"
-SECTIONS = ("packages", "stamps", "files", "units", "redis", "sentinel", "postgresql", "instances")
+SECTIONS = (
+    "packages",
+    "stamps",
+    "files",
+    "units",
+    "redis",
+    "sentinel",
+    "postgresql",
+    "pins",
+    "programs",
+)
 
 Facts = dict[str, Any]
 
@@ -151,14 +161,6 @@ def _release(facts: Facts, document: Facts) -> None:
     facts["release"] = {"current": document["name"], "releases": [document["name"]]}
 
 
-def _start_instances(facts: Facts, document: Facts) -> None:
-    for instance in document["instances"]:
-        facts["instances"][instance["name"]] = {
-            "generation": instance["generation"],
-            "ActiveState": "active",
-        }
-
-
 def _leave(_facts: Facts, _document: Facts) -> None:
     """What changes nothing that the facts of these tests show."""
 
@@ -167,8 +169,6 @@ _STEPS = {
     "packages": _packages,
     "install": _install,
     "release": _release,
-    "start": _start_instances,
-    "roll": _start_instances,
     "redis": _leave,
     "postgresql": _leave,
 }

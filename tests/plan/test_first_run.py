@@ -7,7 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.database.postgres_server import find_binaries, running
+
 from .conftest import ADDRESSES, GROUPS, MARKER, REPOSITORY, MakeSite, Outcome, with_tools
+from .fake_database import Database
 from .fake_hosts import Facts, Sent, obedient
 
 # Configurations that belong to a group; all others are every host's.
@@ -22,6 +25,7 @@ OWNED = {
     "haproxy": "balancers",
     "nginx": "balancers",
 }
+CORE = "aktienanalyse-core"
 
 
 def declared_operations() -> Iterator[str]:
@@ -55,10 +59,15 @@ def test_every_operation_is_named(first_run: Outcome) -> None:
 
 
 def test_what_is_first_on_one_host_is_first_on_all(first_run: Outcome) -> None:
-    for before, after in (("packages", "install"), ("release", "start"), ("start", "roll")):
-        order = [one.tool for one in first_run.changes if one.tool in (before, after)]
-        last = len(order) - 1 - order[::-1].index(before)
-        assert last < order.index(after), (before, after)
+    order = [one.tool for one in first_run.changes if one.tool in ("packages", "install")]
+    assert order == sorted(order, reverse=True)
+
+
+def test_what_instances_are_to_run_is_declared_when_every_host_has_it(first_run: Outcome) -> None:
+    last = first_run.changes[-1]
+    assert (last.host, last.tool) == ("db-1", "postgresql")
+    assert "stellwerk.generations" in last.stdin
+    assert [one.tool for one in first_run.changes].count("release") == len(ADDRESSES)
 
 
 @pytest.mark.parametrize("host", ADDRESSES)
@@ -69,8 +78,8 @@ def test_a_host_is_sent_what_its_groups_need_and_nothing_else(
     assert {name for name in found if name in OWNED} == {
         name for name, group in OWNED.items() if host in GROUPS[group]
     }
+    assert ("agent" in found) == (host in GROUPS["apps"] + GROUPS["balancers"])
     tools = {one.tool for one in first_run.to(host)}
-    assert ("start" in tools) == (host in GROUPS["apps"])
     assert ("postgresql" in tools) == (host in GROUPS["databases"])
 
 
@@ -93,18 +102,33 @@ def test_secrets_travel_on_standard_input_only(first_run: Outcome) -> None:
 
 
 def test_no_password_of_a_role_is_sent_in_the_clear(first_run: Outcome) -> None:
-    (script,) = (one.stdin for one in first_run.sent if one.tool == "postgresql")
-    assert "SCRAM-SHA-256$" in script
-    assert MARKER not in script
+    roles, declaration = (one.stdin for one in first_run.sent if one.tool == "postgresql")
+    assert "SCRAM-SHA-256$" in roles
+    assert MARKER not in roles + declaration
 
 
 @pytest.fixture(scope="module")
-def settled(first_run: Outcome) -> dict[str, Facts]:
+def database(first_run: Outcome) -> Iterator[Database]:
+    """A PostgreSQL that did what db-1 was told, and agents that did what the ledger says."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server is installed here")
+    with running(binaries) as server:
+        database = Database(server)
+        database.obey(first_run.to("db-1"))
+        yield database
+
+
+@pytest.fixture
+def settled(first_run: Outcome, database: Database) -> dict[str, Facts]:
     """The hosts as they are after they did all that the first run told them."""
-    return {host: obedient(first_run.to(host)) for host in ADDRESSES}
+    found = {host: obedient(first_run.to(host)) for host in ADDRESSES}
+    database.let_agents_work()
+    found["db-1"]["postgresql"] = database.facts()
+    return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def second_run(make_site: MakeSite, settled: dict[str, Facts]) -> Outcome:
     """The run after the first."""
     return make_site({host: with_tools(facts) for host, facts in settled.items()}).run(
@@ -161,14 +185,101 @@ def test_after_a_failover_a_run_changes_nothing(
 
 
 def test_what_the_scaler_started_is_left_running(
+    make_site: MakeSite, settled: dict[str, Facts], database: Database
+) -> None:
+    database.want(CORE, "app-1", 3)
+    settled["db-1"]["postgresql"] = database.facts()
+    done = make_site({host: with_tools(facts) for host, facts in settled.items()}).run("-y")
+    assert done.code == 0, done.errors
+    assert done.changes == ()
+
+
+def declared(outcome: Outcome) -> str:
+    """What the ledger was told, if anything."""
+    return "".join(one.stdin for one in outcome.changes if one.tool == "postgresql")
+
+
+def test_another_setting_of_a_service_is_declared_when_it_is_on_every_host(
     make_site: MakeSite, settled: dict[str, Facts]
 ) -> None:
-    scaled = json.loads(json.dumps(settled))
-    running = scaled["app-1"]["instances"]
-    name, state = next(item for item in running.items() if item[0].startswith("aktienanalyse-core"))
-    running["aktienanalyse-core@8105"] = dict(state)
-    done = make_site({host: with_tools(facts) for host, facts in scaled.items()}).run("-y")
-    told = {one.tool for one in done.changes if one.host.startswith("app")}
+    site = make_site({host: with_tools(facts) for host, facts in settled.items()})
+    site.write("all.py", f'services = {{"{CORE}": {{"memory": "600MB"}}}}\n')
+    done = site.run("-y")
     assert done.code == 0, done.errors
-    assert name in running
-    assert told == set()
+    # Every host's settings file says it too; so does the configuration of what it runs.
+    assert {one.host for one in done.changes} == set(ADDRESSES)
+    assert CORE in declared(done)
+    assert "aktienanalyse-events" not in declared(done)
+    assert "stellwerk.desired" not in declared(done)
+
+
+def test_without_the_database_host_nothing_is_declared_and_a_warning_says_so(
+    make_site: MakeSite, settled: dict[str, Facts]
+) -> None:
+    site = make_site({host: with_tools(facts) for host, facts in settled.items()})
+    site.write("all.py", f'services = {{"{CORE}": {{"memory": "600MB"}}}}\n')
+    done = site.run("-y", "--limit", "apps")
+    assert done.code == 0, done.errors
+    assert {one.host for one in done.changes} == set(GROUPS["apps"])
+    assert done.said.count("the roll-out waits for a run that includes db-1") == 1
+
+
+def test_a_generation_that_an_app_host_lacks_is_not_declared(
+    make_site: MakeSite, settled: dict[str, Facts]
+) -> None:
+    site = make_site({host: with_tools(facts) for host, facts in settled.items()})
+    site.write("all.py", f'services = {{"{CORE}": {{"memory": "600MB"}}}}\n')
+    done = site.run("-y", "--limit", "@fake/app-1", "--limit", "databases")
+    assert done.code == 0, done.errors
+    assert f"{CORE}: app-2 may not have generation" in done.said
+    assert declared(done) == ""
+
+
+def test_a_generation_that_this_run_does_not_install_is_not_declared(
+    make_site: MakeSite, settled: dict[str, Facts]
+) -> None:
+    site = make_site({host: with_tools(facts) for host, facts in settled.items()})
+    site.write("all.py", f'services = {{"{CORE}": {{"memory": "600MB"}}}}\n')
+    done = site.run("-y", deploy="deploys/instances.py")
+    assert done.code == 0, done.errors
+    assert f"{CORE}: app-1, app-2 may not have generation" in done.said
+    assert done.changes == ()
+
+
+def test_a_rollout_that_fails_ends_the_run_with_its_reason_and_the_journal(
+    make_site: MakeSite, settled: dict[str, Facts], database: Database
+) -> None:
+    answers = {host: with_tools(facts) for host, facts in settled.items()}
+    database.roll(CORE, "running")
+    answers["db-1"] = with_tools({**settled["db-1"], "postgresql": database.facts()})
+    database.roll(CORE, "failed", reason="app-1 is not healthy", journal="boom")
+    answers["db-1"] = {"/host query": database.ledger(), **answers["db-1"]}
+    done = make_site(answers).run("-y")
+    assert done.code != 0
+    assert "app-1 is not healthy" in done.said
+    assert "    boom" in done.said
+    assert not [one for one in done.sent if one.command.endswith("/host verify")]
+
+
+def test_a_run_waits_for_the_agents_and_shows_how_they_get_on(
+    make_site: MakeSite, settled: dict[str, Facts], database: Database
+) -> None:
+    answers = {host: with_tools(facts) for host, facts in settled.items()}
+    database.roll(CORE, "running")
+    answers["db-1"] = with_tools({**settled["db-1"], "postgresql": database.facts()})
+    database.roll(CORE, "done")
+    answers["db-1"] = {"/host query": database.ledger(), **answers["db-1"]}
+    done = make_site(answers).run("-y", "--json")
+    assert done.code == 0, done.errors
+    assert re.search(f"{CORE}: (\\d) of \\1 are ready", done.said)
+    assert json.loads(done.output)["results"]["totals"]["success"] == 0
+
+
+def test_an_instance_that_is_declared_no_more_is_stopped(
+    make_site: MakeSite, settled: dict[str, Facts]
+) -> None:
+    settled["app-1"]["pins"] = {f"{CORE}@8101": "a", f"{CORE}@9999": "a", "gone@8101": "a"}
+    done = make_site({host: with_tools(facts) for host, facts in settled.items()}).run("-y")
+    (told,) = done.changes
+    assert (told.host, told.tool) == ("app-1", "remove-instances")
+    assert json.loads(told.stdin) == {"instances": [f"{CORE}@9999", "gone@8101"]}

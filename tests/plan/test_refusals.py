@@ -130,3 +130,15 @@ def test_a_host_that_is_not_in_the_inventory_is_refused_with_the_nearest(
     assert outcome.code != 0
     assert "cachse is no host and no group of the inventory; did you mean caches?" in outcome.said
     assert outcome.sent == ()
+
+
+def test_instances_without_a_database_host_are_refused(make_site: MakeSite) -> None:
+    site = make_site({name: without_tools(fake_hosts.bare()) for name in ADDRESSES})
+    inventory = site.folder / "inventory"
+    rows = inventory.read_text().splitlines()
+    kept = [row for row in rows if not row.startswith("databases")]
+    inventory.write_text("\n".join(kept) + "\n")
+    outcome = site.run("-y")
+    assert outcome.code != 0
+    assert "group databases has no host" in outcome.said
+    assert outcome.sent == ()

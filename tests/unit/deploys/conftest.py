@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from deploys.components.instances import Placed, place
 from stellwerk.settings.cluster import Cluster, ClusterHost, load_cluster
 
 REPOSITORY = Path(__file__).parents[3]
@@ -28,9 +27,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def load(folder: Path) -> Load:
-    """Load a cluster of the site, by default the shipped one, with values set by dotted key."""
+    """Load a cluster of the site, by default the shipped one, with values set by dotted key.
 
-    def load(overrides: Mapping[str, Any] | None = None, inventory: str = "inventory") -> Cluster:
+    `text` is that of an inventory of its own.
+    """
+
+    def load(
+        overrides: Mapping[str, Any] | None = None,
+        inventory: str = "inventory",
+        text: str | None = None,
+    ) -> Cluster:
+        if text is not None:
+            (folder / inventory).write_text(text)
         return load_cluster(folder / inventory, [REPOSITORY / "group_data"], overrides)
 
     return load
@@ -46,12 +54,6 @@ def cluster(load: Load) -> Cluster:
 def single(load: Load) -> Cluster:
     """One host in every group."""
     return load(inventory="single")
-
-
-def placed_on(cluster: Cluster) -> tuple[Placed, ...]:
-    """The instances of a first run."""
-    apps = cluster.group("apps")
-    return place(apps[0].settings.services, apps, {})
 
 
 def host_of(cluster: Cluster, group: str) -> ClusterHost:

@@ -1,15 +1,18 @@
 """What every host gets, and what stands in the way of a deploy."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from deploys.components import base, checks, credentials, packages
+from deploys.components.declaration import EMPTY
 from deploys.engine.preflight import problems_of
 from deploys.engine.resources import ConfigSet
+from stellwerk.instances.model import Instance, InstanceKey, Snapshot, State
 from stellwerk.settings.cluster import Cluster
 
-from .conftest import Load, host_of, placed_on
+from .conftest import Load, host_of
 
 GIGABYTE = 1024**3
 
@@ -86,6 +89,8 @@ def test_a_host_has_only_the_credentials_its_groups_need(cluster: Cluster) -> No
 def test_packages_are_those_of_the_hosts_groups(cluster: Cluster, single: Cluster) -> None:
     assert "haproxy" in packages.wanted(host_of(cluster, "balancers"), facts())
     assert "haproxy" not in packages.wanted(host_of(cluster, "apps"), facts())
+    assert "polkitd" in packages.wanted(host_of(cluster, "apps"), facts())
+    assert "polkitd" not in packages.wanted(host_of(cluster, "caches"), facts())
     assert {"haproxy", "nginx-light", "redis-server", "postgresql-15"} < set(
         packages.wanted(host_of(single, "apps"), facts())
     )
@@ -103,22 +108,44 @@ def test_overcommit_follows_redis_unless_it_is_set(cluster: Cluster, load: Load)
     assert row(2) in kernel(load({"base.overcommit_memory": "2"}), "caches")
 
 
+def running_on(host: str) -> Snapshot:
+    """A ledger with an instance that is ready, one that has failed and one that leaves."""
+    states = {8101: State.READY, 8102: State.FAILED, 8103: State.DRAINING}
+    rows = (
+        Instance(InstanceKey("aktienanalyse-core", port), host, "10.0.0.1", "a", 1, state, EMPTY.at)
+        for port, state in states.items()
+    )
+    return replace(EMPTY, instances={one.key: one for one in rows})
+
+
 def test_every_unit_and_service_of_a_host_is_verified(cluster: Cluster, single: Cluster) -> None:
     def verified(found: Cluster, group: str) -> set[str]:
         declared = host_of(found, group)
-        return {
-            str(check.get("unit", ""))
-            for check in checks.wanted(found, declared, facts(), placed_on(found))
-        }
+        wanted = checks.wanted(found, declared, facts(), running_on(declared.name))
+        return {str(check.get("unit", "")) for check in wanted}
 
     assert verified(cluster, "caches") == {
         "redis-server@6379.service",
         "redis-sentinel@26379.service",
     }
-    assert verified(cluster, "balancers") == {"haproxy.service", "nginx.service"}
+    assert verified(cluster, "balancers") == {
+        "haproxy.service",
+        "nginx.service",
+        "stellwerk-agent.service",
+    }
+    assert verified(cluster, "apps") == {
+        "stellwerk-agent.service",
+        "aktienanalyse-core@8101.service",
+        "aktienanalyse-core@8102.service",
+    }
     assert verified(single, "apps") >= {
         "redis-server@6380.service",
         "postgresql@15-main.service",
         "nginx.service",
         "aktienanalyse-core@8102.service",
     }
+
+
+def test_instances_of_another_host_are_not_verified_here(cluster: Cluster) -> None:
+    found = checks.instances(host_of(cluster, "apps"), running_on("app-2"))
+    assert list(found) == []

@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploys.components import credentials, services
+from deploys.components import agent, credentials, generations, nginx, services
+from deploys.components.services import ServiceRelease
 from deploys.engine.render import render
-from deploys.engine.resources import File
+from deploys.engine.resources import ConfigSet
 from stellwerk.settings.cluster import Cluster
 from stellwerk.settings.services import Service
 
-from .conftest import Load, host_of, placed_on
+from .conftest import host_of
 
+RELEASE = "1.0-abc"
 CORE = "aktienanalyse-core"
 GENERATOR = Path("/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator")
 needs_analyze = pytest.mark.skipif(
@@ -41,7 +43,9 @@ def command_line(cluster: Cluster) -> Callable[[list[str]], str]:
     declared = host_of(cluster, "apps")
 
     def command_line(command: list[str]) -> str:
-        text = services.unit(declared.settings, CORE, service(command=command))
+        text = services.unit(
+            declared.settings, CORE, service(command=command), ServiceRelease(), "/etc"
+        )
         (line,) = (line for line in text.split("\n") if line.startswith("ExecStart="))
         return line.removeprefix("ExecStart=")
 
@@ -101,7 +105,7 @@ def test_systemd_itself_reads_every_value_as_it_was_given(
 
 def test_an_environment_is_one_line_a_value_and_holds_no_secret(cluster: Cluster) -> None:
     declared = host_of(cluster, "apps")
-    text = services.environment(cluster, declared, CORE)
+    text = services.environment(cluster, declared, CORE, declared.address)
     rows = text.splitlines()[1:]
     assert all(re.fullmatch(r'[A-Z_]+="[^"]*"', row) for row in rows)
     assert 'REDIS_SENTINELS="198.18.0.31:26379,198.18.0.32:26379,198.18.0.41:26379"' in rows
@@ -116,31 +120,39 @@ def written(folder: Path, name: str, text: str) -> Path:
     return path
 
 
+def app_configs(cluster: Cluster) -> tuple[ConfigSet, ...]:
+    """What an app host gets of the services."""
+    wanted = generations.wanted(cluster, RELEASE)
+    return generations.config(cluster, host_of(cluster, "apps"), wanted, RELEASE)
+
+
 def own_units(cluster: Cluster, folder: Path) -> list[Path]:
     """Every service unit of ours; an instance stands for its template."""
-    (app,) = services.configs(cluster, host_of(cluster, "apps"))
+    (app,) = app_configs(cluster)
+    agents = (
+        *agent.configs(cluster, host_of(cluster, "apps"), RELEASE),
+        *agent.configs(cluster, host_of(cluster, "balancers"), RELEASE),
+        *nginx.configs(cluster, host_of(cluster, "balancers")),
+    )
     (seed,) = services.data(host_of(cluster, "databases"))
-    files: list[File] = [*app.files, *seed.files]
-    return [
-        written(folder, Path(file.path).name.replace("@.", "@8101."), file.content)
-        for file in files
+    configs = (app, seed, *agents)
+    units = {
+        Path(file.path).name.replace("@.", "@8101."): file.content
+        for file in (file for config in configs for file in config.files)
         if file.path.endswith(".service")
-    ]
+    }
+    return [written(folder, name, text) for name, text in sorted(units.items())]
 
 
 @needs_analyze
 def test_every_unit_of_ours_is_valid(cluster: Cluster, tmp_path: Path) -> None:
     paths = own_units(cluster, tmp_path)
-    (slice_file,) = (
-        file
-        for file in services.configs(cluster, host_of(cluster, "apps"))[0].files
-        if file.path.endswith(".slice")
-    )
+    (slice_file,) = (file for file in app_configs(cluster)[0].files if file.path.endswith(".slice"))
     (tmp_path / Path(slice_file.path).name).write_text(slice_file.content)
     command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(paths) == 5
+    assert len(paths) == 9
 
 
 @needs_analyze
@@ -156,45 +168,13 @@ def test_the_longest_name_a_service_may_have_makes_a_valid_unit(
     cluster: Cluster, tmp_path: Path
 ) -> None:
     name = "a" * 64
-    text = services.unit(host_of(cluster, "apps").settings, name, service())
+    settings = host_of(cluster, "apps").settings
+    text = services.unit(settings, name, service(), ServiceRelease("1", "/opt/1"), "/etc")
     path = written(tmp_path, f"{name}@8101.service", text)
     command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "User=" not in re.sub("(Dynamic|Private)User", "", text)  # it takes 31 characters
-
-
-def test_an_instance_runs_another_generation_exactly_when_what_it_runs_changed(
-    cluster: Cluster, load: Load
-) -> None:
-    def generations(found: Cluster, release: str = "1") -> dict[str, str]:
-        declared = host_of(found, "apps")
-        wanted = services.instances(found, declared, placed_on(found), release)
-        return {one.name: one.generation for one in wanted}
-
-    def changed(found: Cluster, release: str = "1") -> set[str]:
-        before, after = generations(cluster), generations(found, release)
-        return {name.partition("@")[0] for name in before if before[name] != after[name]}
-
-    everything = set(host_of(cluster, "apps").settings.services)
-    assert changed(load()) == set()
-    assert changed(load({f"services.{CORE}.environment.MODE": "fast"})) == {CORE}
-    assert changed(load({f"services.{CORE}.memory": "600MB"})) == {CORE}
-    assert changed(load({"redis.maxmemory": "512MB"})) == set()
-    assert changed(load({"sentinel.master_name": "other"})) == everything
-    assert changed(load(), release="2") == everything
-
-
-def test_a_service_with_a_program_of_its_own_is_not_rolled_for_a_new_runtime(load: Load) -> None:
-    found = load({f"services.{CORE}.command": '["/opt/core/bin/core", "--port=8101"]'})
-    declared, placed = host_of(found, "apps"), placed_on(found)
-    one, other = (
-        {it.name: it.generation for it in services.instances(found, declared, placed, release)}
-        for release in ("1", "2")
-    )
-    assert {name for name in one if one[name] == other[name]} == {
-        name for name in one if name.startswith(f"{CORE}@")
-    }
 
 
 def test_a_template_that_lacks_a_value_is_an_error_and_no_empty_line() -> None:
@@ -203,5 +183,5 @@ def test_a_template_that_lacks_a_value_is_an_error_and_no_empty_line() -> None:
 
 
 def test_units_are_for_app_hosts_and_data_for_the_database(cluster: Cluster) -> None:
-    assert services.configs(cluster, host_of(cluster, "databases")) == ()
+    assert generations.config(cluster, host_of(cluster, "databases"), {}, RELEASE) == ()
     assert services.data(host_of(cluster, "apps")) == ()

@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from deploys.components import base, credentials, postgresql, redis, sentinel, services, tls
+from deploys.components import (
+    agent,
+    base,
+    credentials,
+    generations,
+    postgresql,
+    redis,
+    sentinel,
+    services,
+    tls,
+)
 from deploys.components.master import Endpoint
 from deploys.components.tls import HostCertificate
 from deploys.engine.certificate_store import complete
@@ -51,7 +61,8 @@ def everything(
         *sentinel.configs(cluster, declared, MASTER),
         *postgresql.certificates(FACTS, certificate),
         postgresql.config(cluster, declared, FACTS),
-        *services.configs(cluster, declared),
+        *generations.config(cluster, declared, generations.wanted(cluster, "1"), "1"),
+        *agent.configs(cluster, declared, "1"),
     )
 
 
@@ -70,7 +81,8 @@ def test_without_tls_no_configuration_speaks_of_it(cluster: Cluster) -> None:
             assert "tls" not in config.name
             for one in config.files:
                 if one.path != "/etc/stellwerk/settings.yaml":
-                    assert not re.search(r"\btls|\bssl|TLS_", one.content), one.path
+                    told = one.content.replace('"tls_authority": null', "")
+                    assert not re.search(r"\btls|\bssl|TLS_", told), one.path
 
 
 def test_redis_and_sentinel_listen_with_tls_on_their_usual_ports_and_on_no_other(
@@ -101,10 +113,13 @@ def test_postgresql_admits_other_hosts_with_tls_only(encrypted: Cluster) -> None
 def test_services_are_told_whom_to_trust_and_roll_when_it_is_switched(
     cluster: Cluster, encrypted: Cluster
 ) -> None:
-    told = services.environment(encrypted, host_of(encrypted, "apps"), "aktienanalyse-core")
+    def environment(found: Cluster) -> str:
+        return services.environment(found, host_of(found, "apps"), "aktienanalyse-core", "10.0.0.1")
+
+    told = environment(encrypted)
     assert f'DATABASE_TLS_CA="{tls.AUTHORITY}"' in told.splitlines()
     assert f'REDIS_TLS_CA="{tls.AUTHORITY}"' in told.splitlines()
-    assert told != services.environment(cluster, host_of(cluster, "apps"), "aktienanalyse-core")
+    assert told != environment(cluster)
 
 
 def test_each_key_is_read_by_its_daemon_only(

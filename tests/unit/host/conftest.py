@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deploys.host import facts, instances, packages, redis, release, transaction
+from deploys.host import facts, generations, packages, pin, redis, release, transaction
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 GROUP = grp.getgrgid(os.getegid()).gr_name
@@ -99,7 +99,10 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
         monkeypatch.setattr(module, "STAMPS", host.state / "stamps")
     monkeypatch.setattr(transaction, "STAGING", host.state / "staging")
     monkeypatch.setattr(transaction, "BACKUPS", host.state / "backups")
-    monkeypatch.setattr(instances, "INSTANCES", host.state / "instances")
+    for module in (generations, pin):
+        monkeypatch.setattr(module, "UNITS", host.folder / "system")
+    monkeypatch.setattr(generations, "GENERATIONS", host.folder / "generations")
+    monkeypatch.setattr(pin, "AGENT_CONFIGURATION", host.folder / "agent.json")
     monkeypatch.setattr(redis, "CREDENTIALS", host.state / "credentials")
     monkeypatch.setattr(release, "COMMAND", host.folder / "stellwerk")
     monkeypatch.setattr(packages, "LOG", host.folder / "packages.log")

@@ -88,6 +88,20 @@ def test_the_one_in_use_is_kept_however_old_it_is(host: Host) -> None:
     assert release.state(host.root) == {"current": "1-a", "releases": ["1-a", "2-b", "3-c"]}
 
 
+def test_a_release_that_a_generation_runs_is_kept_however_old_it_is(host: Host) -> None:
+    names = ("1-a", "2-b", "3-c", "4-d")
+    for name in names:
+        release.install(wanted(host, name))
+        age(host, name)
+    generation = host.folder / "generations" / "shop" / "0123456789abcdef"
+    generation.mkdir(parents=True)
+    (generation / "release").write_text("2-b\n")
+    age(host, "2-b", "3-c", "4-d")
+    for name in ("5-e", "6-f"):
+        release.install(wanted(host, name))
+    assert release.state(host.root)["releases"] == ["2-b", "4-d", "5-e", "6-f"]
+
+
 def test_a_full_disk_is_said_and_leaves_nothing(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,6 +5,7 @@ They run with the configuration of a deploy, less what takes root rights or fixe
 
 import asyncio
 import contextlib
+import functools
 import re
 import shutil
 import signal
@@ -12,13 +13,28 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import ParamSpec
 
+Arguments = ParamSpec("Arguments")
 PROGRAMS = "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
 STARTUP_SECONDS = 10.0
+WORKERS = 2  # of nginx
+
+
+def in_a_loop(
+    test: Callable[Arguments, Coroutine[None, None, None]],
+) -> Callable[Arguments, None]:
+    """A test that is a coroutine, run in an event loop of its own."""
+
+    @functools.wraps(test)
+    def run(*arguments: Arguments.args, **named: Arguments.kwargs) -> None:
+        asyncio.run(test(*arguments, **named))
+
+    return run
 
 
 def find(program: str) -> str | None:
@@ -120,9 +136,16 @@ class HaproxyProcess(Daemon):
         wait_until(self.worker, "HAProxy answers")
 
     def reload(self) -> None:
+        """Reload, and wait for the new worker. A master that has just started loses the signal, so
+        it is sent again.
+        """
         before = self.worker()
-        self.process.send_signal(signal.SIGUSR2)
-        wait_until(lambda: self.worker() not in (0, before), "HAProxy has a new worker")
+        for _ in range(int(STARTUP_SECONDS)):
+            self.process.send_signal(signal.SIGUSR2)
+            with contextlib.suppress(AssertionError):
+                wait_until(lambda: self.worker() not in (0, before), "HAProxy has a new worker", 1)
+                return
+        raise AssertionError(f"HAProxy has no new worker: {self.log.read_text()}")
 
     def restart(self) -> None:
         self.stop()
@@ -200,7 +223,9 @@ class NginxProcess(Daemon):
 def nginx_config(text: str, folder: Path, port: int) -> str:
     """A deployed nginx.conf for an ordinary user, with its files in a folder."""
     rootless = re.sub(r"^(user|worker_rlimit_nofile|include).*\n", "", text, flags=re.MULTILINE)
-    rootless = re.sub(r"^worker_processes .*;", "worker_processes 2;", rootless, flags=re.MULTILINE)
+    rootless = re.sub(
+        r"^worker_processes .*;", f"worker_processes {WORKERS};", rootless, flags=re.MULTILINE
+    )
     rootless = re.sub(r"^pid .*;", f"pid {folder}/nginx.pid;", rootless, flags=re.MULTILINE)
     rootless = rootless.replace("/var/log/nginx/", f"{folder}/")
     rootless = re.sub(r" *include (mime\.types|conf\.d/.*);\n", "", rootless)
@@ -220,17 +245,13 @@ def nginx(text: str, servers: dict[str, str]) -> Iterator[NginxProcess]:
     assert program is not None
     (port,) = free_ports(1)
     with short_folder() as folder:
-        process = NginxProcess(
-            [program, "-c", str(folder / "etc" / "nginx.conf"), "-e", str(folder / "error.log")]
-            + ["-g", "daemon off;"],
-            folder / "log",
-            folder,
-            port,
-        )
+        path = folder / "etc" / "nginx.conf"
+        command = [program, "-c", str(path), "-e", str(folder / "error.log"), "-g", "daemon off;"]
+        process = NginxProcess(command, folder / "log", folder, port)
         process.servers.mkdir(parents=True)
         for name, content in servers.items():
             (process.servers / f"{name}.servers").write_text(content)
-        (folder / "etc" / "nginx.conf").write_text(nginx_config(text, folder, port))
+        path.write_text(nginx_config(text, folder, port))
         process.start()
         try:
             yield process
@@ -254,10 +275,10 @@ class Behaviour:
 async def instance(port: int, behaviour: Behaviour | None = None) -> AsyncIterator[Behaviour]:
     """An instance on loopback for the time of the context; afterwards its port refuses."""
     told = behaviour or Behaviour()
-    writers: set[asyncio.StreamWriter] = set()
+    connections: dict[asyncio.StreamWriter, asyncio.Task[object] | None] = {}
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.add(writer)
+        connections[writer] = asyncio.current_task()
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 path = head.split()[1].decode()
@@ -276,16 +297,17 @@ async def instance(port: int, behaviour: Behaviour | None = None) -> AsyncIterat
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
-            writers.discard(writer)
             writer.close()
+            connections.pop(writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", port, backlog=500)
     try:
         yield told
     finally:
         server.close()
-        for writer in tuple(writers):
+        for writer in tuple(connections):
             writer.transport.abort()
+        await asyncio.gather(*filter(None, connections.values()), return_exceptions=True)
 
 
 def _answer(status: int, port: int) -> bytes:

@@ -1,4 +1,4 @@
-"""How a roll-out and a desired number get into the ledger: by a connection, or by the deploy's psql.
+"""How a roll-out and a number get into the ledger: by a connection, or by the deploy's psql.
 
 The values of the placeholders (`%(service)s`) are parameters of a connection; psql is sent them as
 literals.

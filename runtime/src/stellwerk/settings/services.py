@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import Field, model_validator
 
 from stellwerk.settings.model import Model
+from stellwerk.settings.program import Program, is_inside, stays_inside
 from stellwerk.settings.types import (
     Bytes,
     Count,
@@ -54,8 +55,14 @@ class Rollout(Model):
 class Service(Model):
     """A service: a systemd template unit whose instances are named by their port."""
 
+    program: Program | None = Field(
+        None, description="What the command's release is made of; absent: it is on the hosts."
+    )
     command: list[Line] | None = Field(
-        None, min_length=1, description="Program and arguments; absent: the bundled sample service."
+        None,
+        min_length=1,
+        description="Program and arguments; with `program`, a relative one is inside the release."
+        " Absent: the bundled sample service.",
     )
     environment: dict[EnvironmentName, Line] = Field(
         default={}, description="Environment of the program; no place for secrets."
@@ -113,6 +120,16 @@ class Service(Model):
                 f"expected port_base + max_instances ({self.port_base} + {self.max_instances})"
                 f" at most {LAST_PORT}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _command_is_in_the_release(self) -> Self:
+        if self.program is None:
+            return self
+        if self.command is None:
+            raise ValueError('expected a command, such as ["bin/shop"], as there is a program')
+        if is_inside(self.command[0]) and not stays_inside(self.command[0]):
+            raise ValueError("expected a command inside the release, or an absolute path")
         return self
 
     @model_validator(mode="after")

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-_LOOK: Final = "show info;show servers state;show stat -1 4 -1"
+_LOOK: Final = "show info;show servers state;show stat -1 4 -1"  # of all proxies, servers only
 _Row = Mapping[str, str]
-_SERVERS_ONLY: Final = "4"  # the type of a server's line in `show stat`
 
 # Bits of srv_admin_state that the runtime API sets, and the values of srv_op_state that take
 # requests: HAProxy's management guide does not list them, its include/haproxy/server-t.h does.
@@ -116,8 +115,7 @@ def _states(text: str) -> Iterable[_Row]:
 
 
 def _statistics(text: str) -> Iterable[_Row]:
-    rows = csv.DictReader(text.strip().splitlines())
-    return [row for row in rows if row["type"] == _SERVERS_ONLY]
+    return list(csv.DictReader(text.strip().splitlines()))
 
 
 def _server(state: _Row, counted: Mapping[tuple[str, str], _Row]) -> Server:
