@@ -55,8 +55,9 @@ class Invariants:
         assert len(self._rolled[service]) <= most, f"away for a roll-out: {self._rolled[service]}"
 
     def _drop_those_back(self, service: str) -> None:
+        rows = self._world.ledger.instances
         self._rolled[service] -= self._world.in_rotation(service)
-        self._rolled[service] &= self._world.ledger.instances.keys()
+        self._rolled[service] &= {key for key, one in rows.items() if not one.held}
 
     def _canary_is_alone(self, service: str) -> None:
         """Until the canary has passed, nothing else gets an unproven generation; and after it has
