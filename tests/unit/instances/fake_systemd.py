@@ -188,10 +188,10 @@ class FakeSystemd:
             unit.result = "exit-code"
             self._change(unit, "failed")
             return "failed"
-        status = self.answers.get(generation, 200)
 
         async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await reader.readuntil(b"\r\n\r\n")
+            status = self.answers.get(generation, 200)
             writer.write(f"HTTP/1.1 {status} -\r\nContent-Length: 0\r\n\r\n".encode())
             writer.close()
 

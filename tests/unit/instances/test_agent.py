@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ class Host:
         )
 
     @asynccontextmanager
-    async def agent(self) -> AsyncIterator[None]:
+    async def agent(self) -> AsyncIterator[AppHost]:
         """The agent runs; at the end it is gone at once, as killed."""
         wake = asyncio.Event()
         units = SystemdUnits(["shop@*.service"], wake.set, self.address)
@@ -76,7 +76,7 @@ class Host:
         part = AppHost(self.configuration, ledger, units, self.paths, wake.set, await units.boot())
         running = asyncio.ensure_future(Agent(self.configuration, ledger, part, None, wake).run())
         try:
-            yield
+            yield part
         finally:
             assert not running.done(), running.exception()
             running.cancel()
@@ -355,3 +355,34 @@ def test_while_the_ledger_is_away_nothing_moves_and_afterwards_it_catches_up(
             await host.until(ready(2))
 
     on_a_host(own_server, tmp_path, test)
+
+
+def test_an_instance_is_not_judged_while_the_ledger_is_away(
+    own_server: LedgerServer, tmp_path: Path
+) -> None:
+    """Its unit is not looked at meanwhile, so the time it has to start must not pass."""
+
+    async def test(host: Host) -> None:
+        shop = replace(host.configuration.services["shop"], health_grace=600.0)
+        host.configuration = replace(host.configuration, services={"shop": shop})
+        host.systemd.answers[OLD] = 503
+        await host.operator.set_desired("shop", "app-1", 1, "test")
+        async with host.agent() as part:
+            await eventually(lambda: bool(part.watched))
+            await host.operator.close()
+            binaries, data = own_server.server.binaries, own_server.server.data
+            binaries.run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+            await eventually(lambda: not part.watched)
+            del host.systemd.answers[OLD]
+            log = str(data.parent / "log")
+            binaries.run("pg_ctl", "-D", str(data), "-l", log, "-w", "start")
+            await host.operator.connect()
+            await host.until(ready(1))
+
+    on_a_host(own_server, tmp_path, test)
+
+
+async def eventually(check: Callable[[], bool]) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not check():
+            await asyncio.sleep(0.05)

@@ -135,6 +135,18 @@ class AppHost:
         running = sum(unit.has_processes for unit in self._known.values())
         return f"{running} instances run"
 
+    @property
+    def watched(self) -> frozenset[InstanceKey]:
+        """Instances whose health is being tried."""
+        return frozenset(self._watches)
+
+    def stop_watching(self) -> None:
+        """Judge nobody while the ledger is away: units are not looked at then, so an instance
+        would seem not to get on. What was going on begins anew with the next `converge`.
+        """
+        for key in self._watches.keys() | self._health.keys():
+            self._forget_health(key)
+
     async def close(self) -> None:
         """Let go of everything that is under way. Instances run on; systemd ends its jobs."""
         tasks = [*self._steps.values(), *self._watches.values()]

@@ -40,6 +40,8 @@ class AppPart(Protocol):
 
     async def converge(self, snapshot: Snapshot) -> None: ...
 
+    def stop_watching(self) -> None: ...
+
     def samples(self) -> list[Sample]: ...
 
     def status(self) -> str: ...
@@ -85,6 +87,8 @@ class Agent:
                 pause = FIRST_PAUSE_SECONDS
                 await self._follow()
             except* LedgerAwayError as errors:
+                if self._apps is not None:
+                    self._apps.stop_watching()
                 self._away(errors.exceptions[0])
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
