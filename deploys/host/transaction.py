@@ -199,9 +199,7 @@ def fill(path: Path, content: bytes, owner: tuple[int, int], mode: int) -> Path:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
             stream.flush()
-            created = os.fstat(descriptor)
-            if owner != (created.st_uid, created.st_gid):  # units may not even ask for what is so
-                os.fchown(descriptor, *owner)
+            os.fchown(descriptor, *owner)
             os.fchmod(descriptor, mode)
             os.fsync(descriptor)
     except BaseException:

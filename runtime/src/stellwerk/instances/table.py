@@ -15,6 +15,7 @@ from stellwerk.terminal.paint import Paint, Tone, one_line, printable
 LEAST_WIDTH: Final = 80
 _LEAST_HOST_WIDTH: Final = 5
 _LEAST_ROTATION_WIDTH: Final = 8
+_LEAST_GENERATION_WIDTH: Final = 8  # of its short form; only the heading is longer
 _NOTE_INDENT: Final = "       "
 _MOST_NOTE_LINES: Final = 3
 _STATE_TONES: Final = {
@@ -62,7 +63,7 @@ def _columns(shown: Listing, per_balancer: bool) -> list[Column]:
         Column("HOST", least=_LEAST_HOST_WIDTH),
         Column("STATE"),
         Column("SINCE", right=True),
-        Column("GENERATION"),
+        Column("GENERATION", least=_LEAST_GENERATION_WIDTH),
         Column("CPU", right=True),
         Column("MEMORY", right=True),
         Column("RESTARTS", right=True),
