@@ -4,6 +4,7 @@ They are made directly below the unified hierarchy's root, which works alike whe
 control machine's own PID 1 is systemd.
 """
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,9 +64,11 @@ def is_populated(group: Path) -> bool:
 def processes(group: Path) -> list[int]:
     """Return the process ids in the group and below; none when there is no such group."""
     found = []
-    for file in group.rglob("cgroup.procs"):
+    for folder, _, _ in os.walk(
+        group
+    ):  # unlike a glob, it takes a folder that goes for an empty one
         try:
-            found += [int(pid) for pid in file.read_text().split()]
+            found += [int(pid) for pid in Path(folder, "cgroup.procs").read_text().split()]
         except OSError:
             continue  # the group went away while we looked
     return sorted(found)
