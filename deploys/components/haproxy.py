@@ -4,7 +4,7 @@ Which instances are in rotation is the agent's business; here each possible one 
 """
 
 from deploys.engine.render import render
-from deploys.engine.resources import Activation, Check, ConfigSet, File
+from deploys.engine.resources import Activation, Check, ConfigSet, File, digest_of
 from stellwerk.instances.agent.haproxy import STATE_FILE
 from stellwerk.instances.configuration import STATE
 from stellwerk.settings import Settings
@@ -13,6 +13,10 @@ from stellwerk.settings.services import Service
 PACKAGES = ("haproxy",)
 UNIT = "haproxy.service"
 PATH = "/etc/haproxy/haproxy.cfg"
+# A variable that the configuration sets in HAProxy's environment: it names the one that is in use,
+# as a reload that HAProxy cannot carry out ends well and leaves the old one.
+DIGEST = "STELLWERK_CONFIGURATION"
+RELOAD_SECONDS = 10.0  # it takes a configuration of 64 instances within 0.2 s
 
 
 def balanced(settings: Settings) -> dict[str, Service]:
@@ -30,19 +34,21 @@ def config(settings: Settings) -> ConfigSet:
         {"name": name, "service": service, "ports": settings.ports(name)}
         for name, service in balanced(settings).items()
     ]
-    text = render(
-        "haproxy/haproxy.cfg.j2",
-        haproxy=settings.haproxy,
-        fast=settings.haproxy.fast_health_check_interval_seconds,
-        backends=backends,
-        state_file=STATE / STATE_FILE,
-    )
+    values = {
+        "haproxy": settings.haproxy,
+        "fast": settings.haproxy.fast_health_check_interval_seconds,
+        "backends": backends,
+        "state_file": STATE / STATE_FILE,
+    }
+    digest = digest_of(render("haproxy/haproxy.cfg.j2", **values, name=DIGEST, digest=""))
+    text = render("haproxy/haproxy.cfg.j2", **values, name=DIGEST, digest=digest)
     return ConfigSet(
         "haproxy",
         files=(File(PATH, text, mode=0o640, group="haproxy"),),
         check=(("haproxy", "-c", "-f", f"{{root}}{PATH}"),),
         activation=Activation(unit=UNIT, how="reload"),
-        health=_runs(),
+        health=(*_runs(), {"kind": "haproxy", "unit": UNIT, "name": DIGEST, "value": digest}),
+        health_seconds=RELOAD_SECONDS,
     )
 
 

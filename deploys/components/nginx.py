@@ -65,7 +65,9 @@ def _nginx(settings: Settings) -> ConfigSet:
         # Includes are relative to nginx.conf, so the candidate's own tree is what is checked.
         tree="/etc/nginx",
         check=(("nginx", "-t", "-q", "-c", f"{{root}}{PATH}"),),
-        activation=Activation(unit=UNIT, how="reload"),
+        activation=Activation(
+            unit=UNIT, how="start", commands=((*tools.RUN.split(), "reload-nginx"),)
+        ),
         health=_runs(),
     )
 

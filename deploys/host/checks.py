@@ -5,10 +5,12 @@ up, so a daemon may take its time to start.
 """
 
 import http.client
+import socket
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from . import postgresql, redis, units
@@ -16,6 +18,7 @@ from .command import run
 
 Check = dict[str, Any]
 PAUSE_SECONDS = 0.1
+HAPROXY = Path("/run/haproxy/admin.sock")
 # Hosts of the cluster are asked directly, also where the environment names a proxy.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -84,10 +87,25 @@ def _command(check: Check) -> str:
     return f"{' '.join(check['command'])}: {said.splitlines()[-1]}"
 
 
+def _haproxy(check: Check) -> str:
+    """HAProxy runs with the configuration that sets this variable to this value."""
+    try:
+        with socket.socket(socket.AF_UNIX) as admin:
+            admin.settimeout(5)
+            admin.connect(str(HAPROXY))
+            admin.sendall(f"show env {check['name']}\n".encode())
+            answer = admin.makefile().read()
+    except OSError as error:
+        return f"HAProxy does not answer at {HAPROXY}: {error.strerror or error}"
+    present = answer.strip().partition("=")[2]
+    return "" if present == check["value"] else "HAProxy did not take its new configuration"
+
+
 _KINDS: dict[str, Callable[[Check], str]] = {
     "unit": _unit,
     "http": _http,
     "command": _command,
+    "haproxy": _haproxy,
     "redis": redis.check_instance,
     "sentinel": redis.check_sentinel,
     "postgresql": postgresql.check,

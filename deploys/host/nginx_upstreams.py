@@ -10,13 +10,12 @@ import os
 import shutil
 import stat
 import tempfile
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from . import transaction, units
+from . import nginx_process, transaction
 from .command import Failure, run, sentence_of
 
 REQUEST = Path("/var/lib/stellwerk-agent/nginx-upstreams.json")
@@ -24,13 +23,8 @@ ALLOWED = Path("/etc/stellwerk/nginx-upstreams.json")
 RESULT = Path("/run/stellwerk-nginx/result.json")
 NGINX = Path("/etc/nginx")
 SERVERS = NGINX / "stellwerk"
-PID = Path("/run/nginx.pid")
-PROCESSES = Path("/proc")
-UNIT = "nginx.service"
 
 REQUEST_BYTES = 64 * 1024
-RELOAD_SECONDS = 10.0  # nginx has new workers within 0.1 s
-PAUSE_SECONDS = 0.02
 HEADER = "# Written by Stellwerk's agent; what is changed here is overwritten.\n"
 NO_SERVER = "server 127.0.0.1:1 down;"  # an upstream without any is refused; this one gets nothing
 
@@ -86,7 +80,7 @@ def _bring_about(texts: Mapping[str, str], before: Result) -> None:
         _tell(replace(before, error=""))
         return
     _try(changed)
-    workers = _workers()
+    workers = nginx_process.workers()
     going = Result(
         reloaded=False,
         entering={name: _new_ports(present[name], text) for name, text in changed.items()},
@@ -95,7 +89,7 @@ def _bring_about(texts: Mapping[str, str], before: Result) -> None:
     _tell(going)
     _put(changed)
     try:
-        _reload(workers)
+        nginx_process.reload(workers)
     except Failure:
         _put({name: present[name] for name in changed})
         _tell(before)
@@ -200,42 +194,6 @@ def _put(texts: Mapping[str, str]) -> None:
     for name, text in texts.items():
         path = _path(name)
         transaction.fill(path, text.encode(), owner, 0o644).replace(path)
-
-
-def _reload(workers: Sequence[int]) -> None:
-    """Reload and wait for new workers; a nginx that does not run takes the files when it starts.
-
-    Raises:
-        Failure: nginx kept its old configuration.
-    """
-    if not units.is_active(UNIT):
-        return
-    done = run(["systemctl", "reload", UNIT])
-    if done.returncode:
-        raise Failure(f"{UNIT} did not reload: {done.stderr.strip()}")
-    deadline = time.monotonic() + RELOAD_SECONDS
-    while not set(_workers()) - set(workers):
-        if time.monotonic() >= deadline:
-            raise Failure("nginx did not take its new servers: see /var/log/nginx/error.log")
-        time.sleep(PAUSE_SECONDS)
-
-
-def _workers() -> list[int]:
-    """nginx's workers, old ones that end their requests among them."""
-    try:
-        master = PID.read_text().strip()
-    except OSError:
-        return []
-    found = []
-    for path in PROCESSES.glob("[0-9]*/stat"):
-        try:
-            # The name, in brackets, may hold anything; behind it come the state and the parent.
-            parent = path.read_text(errors="replace").rpartition(")")[2].split()[1]
-        except (OSError, IndexError):
-            continue  # it has ended meanwhile
-        if parent == master:
-            found.append(int(path.parent.name))
-    return sorted(found)
 
 
 def _leaving(

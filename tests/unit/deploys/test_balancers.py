@@ -112,7 +112,7 @@ def test_installing_asks_no_service_for_an_answer_as_there_may_be_no_instance_ye
 ) -> None:
     settings = host_of(cluster, "balancers").settings
     for config in (haproxy.config(settings), *nginx_configs(cluster)):
-        assert {check["kind"] for check in config.health} <= {"unit"}
+        assert {check["kind"] for check in config.health} <= {"unit", "haproxy"}
     urls = [check.get("url") for check in (*haproxy.checks(settings), *nginx.checks(settings))]
     assert "http://127.0.0.1:9100/health" in urls
     assert "http://127.0.0.1:80/health" in urls

@@ -10,7 +10,16 @@ from typing import Any
 
 import pytest
 
-from deploys.host import facts, generations, packages, pin, redis, release, transaction
+from deploys.host import (
+    facts,
+    generations,
+    nginx_process,
+    packages,
+    pin,
+    redis,
+    release,
+    transaction,
+)
 
 USER = pwd.getpwuid(os.geteuid()).pw_name
 GROUP = grp.getgrgid(os.getegid()).gr_name
@@ -86,6 +95,31 @@ class Host:
         return path
 
 
+NGINX = 100  # the pid of its master
+
+
+class NginxProcesses:
+    """An nginx with two workers; a reload brings a new one."""
+
+    def __init__(self, host: Host) -> None:
+        self.folder = host.folder / "proc"
+        self.host = host
+        host.file("run/nginx.pid", f"{NGINX}\n")
+        host.unit(nginx_process.UNIT)
+        for pid in (101, 102):
+            (self.folder / str(pid)).mkdir(parents=True)
+            (self.folder / str(pid) / "stat").write_text(f"{pid} (a ) name) S {NGINX} 1 1\n")
+        self.add_by_reload(103)
+
+    def add_by_reload(self, pid: int) -> None:
+        """Have the next reload bring this worker."""
+        made = f"{self.folder}/{pid}"
+        self.host.unit(
+            nginx_process.UNIT,
+            accepts=f"mkdir -p {made}; echo '{pid} (nginx) S {NGINX} 1' >{made}/stat",
+        )
+
+
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     """A host with a systemd whose units start, and with nothing of Stellwerk on it."""
@@ -109,6 +143,17 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(packages, "UPDATES", host.folder / "updates")
     monkeypatch.setattr(packages, "LOCKS", (host.folder / "lock-frontend", host.folder / "lists"))
     return host
+
+
+@pytest.fixture
+def processes(host: Host, monkeypatch: pytest.MonkeyPatch) -> NginxProcesses:
+    """The processes of an nginx with two workers; a reload brings a third."""
+    found = NginxProcesses(host)
+    monkeypatch.setattr(nginx_process, "PID", host.root / "run/nginx.pid")
+    monkeypatch.setattr(nginx_process, "PROCESSES", found.folder)
+    monkeypatch.setattr(nginx_process, "ERRORS", host.root / "error.log")
+    monkeypatch.setattr(nginx_process, "RELOAD_SECONDS", 0.1)
+    return found
 
 
 def file_of(path: Path, content: str, mode: int = 0o644, seed: bool = False) -> dict[str, Any]:

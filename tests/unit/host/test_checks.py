@@ -4,6 +4,7 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -96,3 +97,50 @@ def test_all_failures_are_listed_with_their_units_journal(host: Host) -> None:
     failures = checks.all_failures(wanted, 0)
     assert [failure["unit"] for failure in failures] == ["a.service", "b.service", ""]
     assert failures[0]["journal"] == "journal of a.service"
+
+
+class Haproxy:
+    """HAProxy's admin socket: answers each command with what was set."""
+
+    def __init__(self, path: Path, answer: str) -> None:
+        self._server = socket.create_server(str(path), family=socket.AF_UNIX)
+        self._answer = answer.encode()
+        self.asked = b""
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        client, _ = self._server.accept()
+        with client:
+            self.asked = client.recv(100)
+            client.sendall(self._answer)
+
+    def close(self) -> None:
+        self._thread.join()
+        self._server.close()
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("DIGEST=new\n\n", ""),
+        ("DIGEST=old\n\n", "did not take its new configuration"),
+        ("Variable not found\n", "did not take its new configuration"),
+    ],
+)
+def test_haproxy_must_run_with_the_wanted_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, said: str
+) -> None:
+    monkeypatch.setattr(checks, "HAPROXY", tmp_path / "admin.sock")
+    haproxy = Haproxy(tmp_path / "admin.sock", answer)
+    found = problem({"kind": "haproxy", "name": "DIGEST", "value": "new"})
+    haproxy.close()
+    assert haproxy.asked == b"show env DIGEST\n"
+    assert found == (f"HAProxy {said}" if said else "")
+
+
+def test_a_haproxy_that_does_not_answer_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "HAPROXY", tmp_path / "admin.sock")
+    assert "No such file" in problem({"kind": "haproxy", "name": "DIGEST", "value": "new"})

@@ -8,39 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploys.host import nginx_upstreams
+from deploys.host import nginx_process, nginx_upstreams
 from deploys.host.command import Failure
 
-from .conftest import Host
+from .conftest import Host, NginxProcesses
 
-UNIT = "nginx.service"
+UNIT = nginx_process.UNIT
 UPSTREAM = "frontend_upstream"
 FIRST, LAST = 8401, 8404
-MASTER = 100
 
 
-class Processes:
-    """nginx's processes as /proc shows them; a reload brings a new worker."""
-
-    def __init__(self, host: Host) -> None:
-        self.folder = host.folder / "proc"
-        self.host = host
-        host.file("run/nginx.pid", f"{MASTER}\n")
-
-    def run(self, *workers: int) -> None:
-        for pid in workers:
-            (self.folder / str(pid)).mkdir(parents=True)
-            (self.folder / str(pid) / "stat").write_text(f"{pid} (a ) name) S {MASTER} 1 1\n")
-
-    def add_by_reload(self, pid: int) -> None:
-        made = f"{self.folder}/{pid}"
-        self.host.unit(
-            UNIT, accepts=f"mkdir -p {made}; echo '{pid} (nginx) S {MASTER} 1' >{made}/stat"
-        )
+pytestmark = pytest.mark.usefixtures("processes")
 
 
 @pytest.fixture(autouse=True)
-def processes(host: Host, monkeypatch: pytest.MonkeyPatch) -> Processes:
+def folders(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """An nginx with two workers and one upstream without servers."""
     host.program("nginx", "! grep -rqs bad ${4%/*}")
     host.file("etc/nginx/nginx.conf", "http {}\n")
@@ -51,22 +33,14 @@ def processes(host: Host, monkeypatch: pytest.MonkeyPatch) -> Processes:
         json.dumps({"addresses": ["192.0.2.1", "fd00::1"], "upstreams": upstreams}),
     )
     host.file("run/stellwerk-nginx/.keep", "")
-    found = Processes(host)
     for name, path in {
         "REQUEST": host.root / "request.json",
         "ALLOWED": host.root / "etc/stellwerk/allowed.json",
         "RESULT": host.root / "run/stellwerk-nginx/result.json",
         "NGINX": host.root / "etc/nginx",
         "SERVERS": host.root / "etc/nginx/stellwerk",
-        "PID": host.root / "run/nginx.pid",
-        "PROCESSES": found.folder,
     }.items():
         monkeypatch.setattr(nginx_upstreams, name, path)
-    monkeypatch.setattr(nginx_upstreams, "RELOAD_SECONDS", 0.1)
-    host.unit(UNIT)
-    found.run(101, 102)
-    found.add_by_reload(103)
-    return found
 
 
 def servers(host: Host) -> str:
@@ -112,7 +86,7 @@ def test_what_is_so_already_is_neither_written_nor_reloaded(host: Host) -> None:
 
 
 def test_a_server_that_is_taken_out_is_told_with_the_processes_that_may_still_use_it(
-    host: Host, processes: Processes
+    host: Host, processes: NginxProcesses
 ) -> None:
     wants(host, (8401, "192.0.2.1"), (8402, "192.0.2.1"))
     nginx_upstreams.apply()
@@ -123,7 +97,7 @@ def test_a_server_that_is_taken_out_is_told_with_the_processes_that_may_still_us
 
 
 def test_a_further_reload_does_not_make_a_server_leave_for_longer(
-    host: Host, processes: Processes
+    host: Host, processes: NginxProcesses
 ) -> None:
     wants(host, (8401, "192.0.2.1"), (8402, "192.0.2.1"))
     nginx_upstreams.apply()
@@ -138,7 +112,9 @@ def test_a_further_reload_does_not_make_a_server_leave_for_longer(
     }
 
 
-def test_a_server_that_comes_back_does_not_leave_any_more(host: Host, processes: Processes) -> None:
+def test_a_server_that_comes_back_does_not_leave_any_more(
+    host: Host, processes: NginxProcesses
+) -> None:
     wants(host, (8401, "192.0.2.1"))
     nginx_upstreams.apply()
     processes.add_by_reload(104)
@@ -151,7 +127,7 @@ def test_a_server_that_comes_back_does_not_leave_any_more(host: Host, processes:
 
 
 def test_a_server_on_a_host_that_left_the_cluster_may_stay_but_not_enter(
-    host: Host, processes: Processes
+    host: Host, processes: NginxProcesses
 ) -> None:
     wants(host, (8401, "192.0.2.1"))
     nginx_upstreams.apply()
@@ -256,7 +232,7 @@ def test_a_run_killed_before_its_reload_is_made_up_for_by_the_next(
 
     wants(host, (8401, "192.0.2.1"))
     with monkeypatch.context() as patched:
-        patched.setattr(nginx_upstreams, "_reload", kill)
+        patched.setattr(nginx_process, "reload", kill)
         with pytest.raises(Killed):
             nginx_upstreams.apply()
     assert not result(host)["reloaded"]

@@ -283,7 +283,7 @@ def test_while_a_file_is_written_no_include_glob_and_no_other_user_sees_it(
         names = [entry for entry in path.parent.iterdir() if entry != path]
         seen.extend((entry.name, stat.S_IMODE(os.fstat(descriptor).st_mode)) for entry in names)
 
-    monkeypatch.setattr(os, "fchown", look)
+    monkeypatch.setattr(os, "fchmod", look)
     transaction.install(configuration(file_of(path, "secret", mode=0o644)))
     (name, mode), *_ = seen
     assert mode == 0o600
