@@ -32,6 +32,8 @@ class Wanted:
     apps: Sequence[str]
     balancers: Sequence[str]
     generations_kept: int
+    agent_role: str
+    addresses: Sequence[str]  # of all hosts with an agent
 
 
 def snapshot_of(answer: Facts) -> Snapshot | None:
@@ -87,14 +89,22 @@ def desired_counts(wanted: Wanted, snapshot: Snapshot) -> Mapping[str, Mapping[s
     return counts
 
 
-def removal(wanted: Wanted) -> str:
-    """SQL that forgets instances of hosts that are gone, once no balancer uses them any more."""
+def removals(wanted: Wanted) -> tuple[str, ...]:
+    """SQL for what hosts that are gone leave behind: their instances leave when others serve in
+    their place, and are forgotten once no balancer uses them any more; then their agents are, too.
+    """
     drain = max((one.drain_timeout_seconds for one in wanted.services.values()), default=0)
-    return _REMOVAL.format(
-        elsewhere=_not_in("one.host", wanted.apps),
-        strange=_not_in("seen.balancer", wanted.balancers),
-        seconds=f"{drain:d}",
-    )
+    balanced = sorted(name for name, one in wanted.services.items() if one.balancer)
+    values = {
+        "elsewhere": _not_in("one.host", wanted.apps),
+        "other_elsewhere": _not_in("other.host", wanted.apps),
+        "strange": _not_in("seen.balancer", wanted.balancers),
+        "balancers": _array(wanted.balancers),
+        "balanced": _array(balanced),
+        "seconds": f"{drain:d}",
+    }
+    agents = [_agents_gone(wanted, role) for role in Role]
+    return tuple(sql.format(**values).strip() for sql in (_RETIREMENT, _REMOVAL)) + tuple(agents)
 
 
 @dataclass(frozen=True)
@@ -108,30 +118,31 @@ def _farewells(wanted: Wanted, snapshot: Snapshot) -> Iterator[Statement]:
     for name in sorted(snapshot.services.keys() - wanted.services.keys()):
         sql = f"DELETE FROM stellwerk.services WHERE name = {quote_literal(name)}"
         yield Statement(f"{name}: is no service any more", sql, wanted.database)
-    leaving = [
-        one
-        for one in snapshot.instances.values()
-        if one.host not in wanted.apps and not one.leaves_for_good
-    ]
-    if leaving:
-        names = ", ".join(str(one.key) for one in leaving)
-        sql = (
-            "UPDATE stellwerk.instances SET state = 'draining', purpose = 'retire', since = now()"
-            f" WHERE {_not_in('host', wanted.apps)}"
-        )
-        yield Statement(f"{names}: on a host that is gone, so to leave", sql, wanted.database)
-    members = {Role.APPS: wanted.apps, Role.BALANCERS: wanted.balancers}
-    for role, hosts in members.items():
-        gone = sorted({one.host for one in snapshot.agents if one.role is role} - {*hosts})
-        if gone:
-            sql = (
-                f"DELETE FROM stellwerk.agents WHERE role = {quote_literal(role)}"
-                f" AND {_not_in('host', hosts)}"
-            )
+    occupied = {one.host for one in snapshot.instances.values()}
+    for role in Role:
+        known = {one.host for one in snapshot.agents if one.role is role}
+        if gone := sorted(known - {*_members(wanted, role)} - occupied):
+            sql = _agents_gone(wanted, role)
             yield Statement(f"{', '.join(gone)}: no agent in {role}", sql, wanted.database)
     if gone := sorted({one.balancer for one in snapshot.sightings} - {*wanted.balancers}):
         sql = f"DELETE FROM stellwerk.sightings WHERE {_not_in('balancer', wanted.balancers)}"
         yield Statement(f"{', '.join(gone)}: is no balancer any more", sql, wanted.database)
+
+
+def _members(wanted: Wanted, role: Role) -> Sequence[str]:
+    return wanted.apps if role is Role.APPS else wanted.balancers
+
+
+def _agents_gone(wanted: Wanted, role: Role) -> str:
+    """An agent that still runs on such a host would enter itself again: its session ends with it,
+    and it may not log in any more.
+    """
+    return _AGENTS_GONE.format(
+        role=quote_literal(role),
+        elsewhere=_not_in("agent.host", _members(wanted, role)),
+        user=quote_literal(wanted.agent_role),
+        addresses=_array(wanted.addresses),
+    ).strip()
 
 
 def _new_service(wanted: Wanted, snapshot: Snapshot, name: str) -> Iterator[_Change]:
@@ -200,8 +211,11 @@ def _transaction(wanted: Wanted, summary: str, sql: Iterable[str]) -> Statement:
 
 
 def _not_in(column: str, names: Sequence[str]) -> str:
-    listed = ", ".join(map(quote_literal, names))
-    return f"{column} <> ALL (ARRAY[{listed}]::text[])"
+    return f"{column} <> ALL ({_array(names)})"
+
+
+def _array(names: Sequence[str]) -> str:
+    return f"ARRAY[{', '.join(map(quote_literal, names))}]::text[]"
 
 
 _KNOWN_GENERATION = """
@@ -221,6 +235,30 @@ _OLD_GENERATIONS = """
        AND NOT EXISTS (
             SELECT FROM stellwerk.services AS one
              WHERE one.name = old.service AND old.generation IN (one.generation, one.stable))
+"""
+_RETIREMENT = """
+    UPDATE stellwerk.instances AS one
+       SET state = 'draining', purpose = 'retire', since = now()
+     WHERE {elsewhere} AND one.purpose IS DISTINCT FROM 'retire'
+       AND (SELECT coalesce(sum(desired.instances), 0) FROM stellwerk.desired
+             WHERE desired.service = one.service)
+        <= (SELECT count(*) FROM stellwerk.instances AS other
+             WHERE other.service = one.service AND NOT {other_elsewhere} AND other.state = 'ready'
+               AND (other.held OR other.service <> ALL ({balanced}) OR NOT EXISTS (
+                    SELECT FROM unnest({balancers}) AS balancer WHERE NOT EXISTS (
+                        SELECT FROM stellwerk.sightings AS seen
+                         WHERE seen.service = other.service AND seen.port = other.port
+                           AND seen.balancer = balancer AND seen.seen = 'up'))))
+"""
+_AGENTS_GONE = """
+    DO $gone$ BEGIN
+        DELETE FROM stellwerk.agents AS agent WHERE agent.role = {role} AND {elsewhere}
+           AND NOT EXISTS (SELECT FROM stellwerk.instances AS one WHERE one.host = agent.host);
+        IF FOUND THEN
+            PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
+              WHERE usename = {user} AND host(client_addr) <> ALL ({addresses});
+        END IF;
+    END $gone$
 """
 _REMOVAL = """
     DELETE FROM stellwerk.instances AS one

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pyinfra import logger
 from pyinfra.context import host, state
 
-from deploys.components import declaration, generations, progress
+from deploys.components import agent, declaration, generations, progress
 from deploys.components.declaration import Wanted
 from deploys.components.generations import Generation
 from deploys.components.progress import Progress
@@ -46,6 +46,8 @@ def wanted_instances() -> Wanted:
         apps=[one.name for one in apps],
         balancers=[one.name for one in run.cluster.group("balancers")],
         generations_kept=settings.runtime.releases_kept,
+        agent_role=here().settings.postgresql.roles.agent,
+        addresses=[one.address for role in agent.ROLES for one in run.cluster.group(role)],
     )
 
 
@@ -76,9 +78,9 @@ def progress_of_services(wanted: Wanted) -> Sequence[Progress]:
 
     Raises Refused where the ledger does not answer.
     """
-    tidy = Statement("", declaration.removal(wanted).strip(), wanted.database)
+    tidying = [Statement("", sql, wanted.database) for sql in declaration.removals(wanted)]
     query = Statement("", SNAPSHOT_QUERY, wanted.database)
-    request = json.dumps({"script": psql_script([tidy, query])})
+    request = json.dumps({"script": psql_script([*tidying, query])})
     try:
         snapshot = parse_snapshot(ask(f"{tools.RUN} query", request))
     except DocumentError as error:

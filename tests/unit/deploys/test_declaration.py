@@ -40,6 +40,8 @@ def wanting(services: Mapping[str, settings.Service], **changed: object) -> Want
         apps=HOSTS,
         balancers=("lb-1",),
         generations_kept=3,
+        agent_role="agent",
+        addresses=("10.0.0.1",),
     )
     return replace(found, **changed)  # type: ignore[arg-type]
 
@@ -241,26 +243,84 @@ def test_the_newest_generations_and_those_in_use_are_remembered(ledger: Server) 
     assert known == [digest * 16 for digest in "adef"]
 
 
-def test_instances_of_a_host_that_is_gone_leave_and_are_forgotten_when_no_balancer_has_them(
-    ledger: Server,
-) -> None:
-    wanted = wanting({"a": service(1, 4)})
-    declare(ledger, wanted)
+def tidy(server: Server, wanted: Wanted) -> Snapshot:
+    """Run what a deploy does while it waits, and return what the ledger then says."""
+    server.psql(";\n".join((*declaration.removals(wanted), "")))
+    return in_ledger(server)
+
+
+@pytest.fixture
+def leaving(ledger: Server) -> Server:
+    """One of two instances is on a host that is gone, and both are in rotation."""
+    declare(ledger, wanting({"a": balanced()}, apps=("app-1", "gone")))
     ledger.psql(
+        "UPDATE stellwerk.desired SET instances = 1;"
         "INSERT INTO stellwerk.instances (service, port, host, address, generation, state)"
         " VALUES ('a', 8101, 'gone', '10.0.0.9', 'x', 'ready'),"
         " ('a', 8102, 'app-1', '10.0.0.1', 'x', 'ready');"
         "INSERT INTO stellwerk.sightings (service, port, balancer, seen)"
-        " VALUES ('a', 8101, 'lb-1', 'up'), ('a', 8101, 'old-lb', 'up');"
+        " VALUES ('a', 8101, 'lb-1', 'up'), ('a', 8101, 'old-lb', 'up'), ('a', 8102, 'lb-1', 'up');"
         "INSERT INTO stellwerk.agents (host, role) VALUES ('gone', 'apps'), ('app-1', 'apps');"
     )
-    found = declare(ledger, wanted)
-    leaving = {key.port: one.leaves_for_good for key, one in found.instances.items()}
-    assert leaving == {8101: True, 8102: False}
-    assert [one.host for one in found.agents] == ["app-1"]
+    return ledger
+
+
+def balanced() -> settings.Service:
+    """A service with two instances behind HAProxy."""
+    return settings.Service.model_validate(
+        {
+            **{"port_base": 8100, "min_instances": 2, "max_instances": 4, "memory": "64MB"},
+            **{"balancer": "haproxy", "listen_port": 9100, "backend_name": "a_backend"},
+        }
+    )
+
+
+def test_an_instance_on_a_host_that_is_gone_leaves_when_another_serves_in_its_place(
+    leaving: Server,
+) -> None:
+    wanted = wanting({"a": balanced()})
+
+    def leave() -> dict[int, bool]:
+        found = tidy(leaving, wanted)
+        return {key.port: one.leaves_for_good for key, one in found.instances.items()}
+
+    found = declare(leaving, wanted)
+    assert sum(found.desired.values()) == 2
+    assert "gone" not in {host for _, host in found.desired}
+    assert leave() == {8101: False, 8102: False}
+    leaving.psql(
+        "INSERT INTO stellwerk.instances (service, port, host, address, generation, state)"
+        " VALUES ('a', 8103, 'app-2', '10.0.0.2', 'x', 'ready');"
+    )
+    assert not leave()[8101]  # no balancer sends it requests yet
+    leaving.psql(
+        "INSERT INTO stellwerk.sightings (service, port, balancer, seen)"
+        " VALUES ('a', 8103, 'lb-1', 'up');"
+    )
+    assert leave() == {8101: True, 8102: False, 8103: False}
+
+
+def test_instances_and_agents_of_hosts_that_are_gone_are_forgotten_when_no_balancer_has_them(
+    leaving: Server,
+) -> None:
+    wanted = wanting({"a": balanced()})
+    declare(leaving, wanted)
+    leaving.psql("UPDATE stellwerk.instances SET state = 'draining', purpose = 'retire'"
+                 " WHERE host = 'gone';")  # fmt: skip
+    found = tidy(leaving, wanted)
+    assert len(found.instances) == 2
+    assert {one.host for one in found.agents} == {"gone", "app-1"}
+    leaving.psql("UPDATE stellwerk.sightings SET seen = 'out' WHERE port = 8101;")
+    found = tidy(leaving, wanted)
+    assert [key.port for key in found.instances] == [8102]
+    assert {one.host for one in found.agents} == {"app-1"}
     assert statements(wanted, found) == ()
-    ledger.psql(f"{declaration.removal(wanted)};")
-    assert len(in_ledger(ledger).instances) == 2
-    ledger.psql("UPDATE stellwerk.sightings SET seen = 'out';")
-    ledger.psql(f"{declaration.removal(wanted)};")
-    assert [key.port for key in in_ledger(ledger).instances] == [8102]
+
+
+def test_an_agent_without_instances_that_is_gone_is_forgotten_at_once(ledger: Server) -> None:
+    wanted = wanting({"a": service(1, 4)})
+    declare(ledger, wanted)
+    ledger.psql("INSERT INTO stellwerk.agents (host, role) VALUES ('old-lb', 'balancers');")
+    (statement,) = statements(wanted, in_ledger(ledger))
+    assert statement.summary == "old-lb: no agent in balancers"
+    assert declare(ledger, wanted).agents == ()
