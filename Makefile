@@ -7,7 +7,7 @@ RUN := .venv/bin
 help:
 	@echo "make try       boot the lab, deploy to it, show what runs where"
 	@echo "make test      lint, type check, and every test, on the lab's real hosts too"
-	@echo "make unit      the tests that need no host"
+	@echo "make unit      the quick tests: no host, no program but Python"
 	@echo "make bench     measure: deploys, empty runs, load"
 	@echo "make lab-up    boot the lab's hosts; make lab-down stops and removes them"
 
@@ -18,7 +18,7 @@ test: lint
 	$(RUN)/pytest
 
 unit: .venv/ready
-	$(RUN)/pytest tests/unit tests/plan
+	$(RUN)/pytest tests/unit -m "not programs"
 
 lint: .venv/ready
 	$(RUN)/ruff format --check .

@@ -21,6 +21,8 @@ from stellwerk.database.statement import Statement, psql_script
 from stellwerk.database.tuning import HostResources, TuningInputs, tune
 from tests.unit.database.postgres_server import HBA, Server
 
+pytestmark = pytest.mark.programs
+
 ODD_NAME = "odd \"name\" 'with' \\ and ü"
 PASSWORD = "a 'quoted' \\ pass$word"
 ROLES = (

@@ -10,6 +10,8 @@ from stellwerk.database.quantities import MEBIBYTE
 from stellwerk.database.tuning import HostResources, TuningInputs, tune
 from tests.unit.database.postgres_server import Binaries, scratch_folder
 
+pytestmark = pytest.mark.programs
+
 MEBIBYTES = [512 * 2**power for power in range(12)]
 CPUS = [1, 2, 4, 8, 32, 128]
 GRID = list(product(MEBIBYTES, CPUS, Workload, Disk))

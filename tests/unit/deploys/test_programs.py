@@ -32,6 +32,8 @@ from stellwerk.settings.services import Service
 from .conftest import Load, host_of
 from .made_programs import archived, folder, package, tar_of, wheel
 
+pytestmark = pytest.mark.programs
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "shop"
 CORE = "aktienanalyse-core"
 PYTHON = "3.11"

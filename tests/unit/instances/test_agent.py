@@ -20,6 +20,8 @@ from stellwerk.instances.store import Ledger
 from tests.unit.instances.fake_systemd import FakeSystemd, bus
 from tests.unit.instances.ledger_server import LEDGER, NEW, OLD, PASSWORD, LedgerServer
 
+pytestmark = pytest.mark.programs
+
 Check = Callable[[Snapshot], bool]
 PATIENCE = 60.0
 

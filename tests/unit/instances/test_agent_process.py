@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.unit.instances.fake_systemd import FakeSystemd, bus
 from tests.unit.instances.ledger_server import LedgerServer
 from tests.unit.instances.test_agent import PATIENCE, configured
+
+pytestmark = pytest.mark.programs
 
 
 def test_the_agent_starts_without_the_libraries_that_would_be_most_of_its_memory() -> None:

@@ -22,6 +22,8 @@ from stellwerk.instances.grants import LedgerRoles, grant_statements
 from stellwerk.instances.migrations import migration_statements
 from tests.unit.database.postgres_server import Server, find_binaries, running
 
+pytestmark = pytest.mark.programs
+
 CORE = "aktienanalyse-core"
 OLD, NEW = "3f2a91c7aa00bb11", "9bc01d2e77665544"
 PASSWORD = "no-secret"

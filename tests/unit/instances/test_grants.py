@@ -14,6 +14,8 @@ from tests.unit.instances.ledger_server import (
     LedgerServer,
 )
 
+pytestmark = pytest.mark.programs
+
 ROLLOUT = "INSERT INTO stellwerk.rollouts (service, generation) VALUES ('shop', '2')"
 # What only a superuser may do, whoever else asks.
 NOBODYS = (

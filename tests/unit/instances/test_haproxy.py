@@ -30,6 +30,8 @@ from .programs import (
 )
 from .programs import instance as running
 
+pytestmark = pytest.mark.programs
+
 NAME = "aktienanalyse-core"
 BACKEND = "aktienanalyse_core_backend"
 SLOTS = 4

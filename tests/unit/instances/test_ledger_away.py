@@ -16,6 +16,8 @@ from stellwerk.instances.store import Ledger, LedgerAwayError
 from tests.unit.database.postgres_server import Binaries, Server, running
 from tests.unit.instances.ledger_server import AGENT, DATABASE, KEY, LEDGER, LedgerServer, claim
 
+pytestmark = pytest.mark.programs
+
 
 def run_bounded(call: Coroutine[Any, Any, None]) -> None:
     """A call that hangs fails here in the end; how long it takes is no claim."""

@@ -15,6 +15,8 @@ from stellwerk.instances.migrations import (
 from tests.unit.database.postgres_server import Binaries, running
 from tests.unit.instances.ledger_server import DATABASE, LedgerServer
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture(scope="module")
 def fresh_server(binaries: Binaries) -> Iterator[LedgerServer]:

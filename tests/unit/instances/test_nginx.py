@@ -14,7 +14,7 @@ import pytest
 
 from deploys.components import nginx as component
 from deploys.engine.resources import ConfigSet
-from deploys.host import nginx_upstreams, units
+from deploys.host import nginx_process, nginx_upstreams, units
 from deploys.host.command import Failure
 from stellwerk.instances.agent.nginx import APPLY_UNIT, REQUEST_FILE, Nginx, Paths
 from stellwerk.instances.agent.units import UnitError
@@ -165,9 +165,11 @@ def site(deployed: ConfigSet, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]
         monkeypatch.setattr(nginx_upstreams, "RESULT", found.paths.result)
         monkeypatch.setattr(nginx_upstreams, "NGINX", process.servers.parent)
         monkeypatch.setattr(nginx_upstreams, "SERVERS", process.servers)
-        monkeypatch.setattr(nginx_upstreams, "PID", process.pid_file)
+        monkeypatch.setattr(nginx_process, "PID", process.pid_file)
+        monkeypatch.setattr(nginx_process, "ERRORS", process.folder / "error.log")
         monkeypatch.setattr(units, "is_active", lambda _: True)
-        monkeypatch.setattr(nginx_upstreams, "run", command_of(process))
+        for module in (nginx_process, nginx_upstreams):
+            monkeypatch.setattr(module, "run", command_of(process))
         yield found
 
 

@@ -12,6 +12,8 @@ from stellwerk.instances.model import Seen, Sighting
 from stellwerk.instances.store import Ledger, Sample
 from tests.unit.instances.ledger_server import INSTANCE, KEY, LEDGER, OLD, LedgerServer, claim
 
+pytestmark = pytest.mark.programs
+
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,6 +92,19 @@ def test_a_canary_with_few_enough_errors_passes(world: World) -> None:
     assert watched(world, requests=1000, errors=50, seconds=15) == rollouts.Passed()
 
 
+def test_a_canary_that_is_down_by_a_ledger_that_was_away_gets_its_time(world: World) -> None:
+    """What balancers said before it went away says nothing of the time since."""
+    assert watched(world, 0, 0, seconds=90) is not None
+    world.ledger.sightings = {
+        key: replace(one, seen=Seen.DOWN) for key, one in world.ledger.sightings.items()
+    }
+    rollout = world.rollout(CORE)
+    world.ledger.rollouts[rollout.id] = replace(rollout, canary_since=None)
+    assert isinstance(rollouts.progress(cluster(world), CORE), rollouts.Failed)
+    just_back = replace(cluster(world), followed=timedelta(seconds=5))
+    assert rollouts.progress(just_back, CORE) is None
+
+
 def test_all_instances_down_at_a_balancer_that_starts_are_not_free_to_go(world: World) -> None:
     for balancer in ("lb-1", "lb-2"):
         for key in world.ledger.instances:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from stellwerk.instances.model import (
     State,
 )
 from tests.unit.instances.ledger_server import DATABASE, NEW, NOW, OLD, LedgerServer
+
+pytestmark = pytest.mark.programs
 
 names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=8)
 times = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))

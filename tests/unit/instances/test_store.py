@@ -31,6 +31,8 @@ from tests.unit.instances.ledger_server import (
     claim,
 )
 
+pytestmark = pytest.mark.programs
+
 
 async def roll_out(ledger: Ledger, generation: str = OLD) -> int:
     return await ledger.start_rollout(

@@ -20,6 +20,8 @@ from click.testing import CliRunner, Result
 from stellwerk.loadtest.command import loadtest
 from stellwerk.sample.dataset import Amounts
 
+pytestmark = pytest.mark.programs
+
 ERRORS = {"/broken"}
 SLOW_SECONDS = {"/slow": 0.1}
 AWAITED = threading.Event()

@@ -20,6 +20,8 @@ import yaml
 
 from .processes import is_running
 
+pytestmark = pytest.mark.programs
+
 SSH = """#!/bin/sh
 for host; do [ "$previous" = -- ] && break; previous=$host; done
 echo "$host $$" >>"$PROJECT/started"

@@ -25,6 +25,9 @@ class Cluster:
     """Balancer hosts that refuse connections, by service: they serve nobody. Looked up only for
     hosts whose agent is lost."""
     ports: Mapping[str, range] = field(default_factory=dict)  # of services
+    followed: timedelta = timedelta.max
+    """How long whoever decides has been in touch with the ledger without a break. What it says of
+    balancers is from before where that is short."""
 
     def lost(self, host: str, role: Role) -> bool:
         """Whether the agent has not been heard of for too long, or never."""

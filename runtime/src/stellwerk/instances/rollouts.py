@@ -333,8 +333,10 @@ def _tried(cluster: Cluster, rollout: Rollout, canary: Instance, *, over: bool) 
 
 
 def _unreachable(cluster: Cluster, canary: Instance, since: timedelta) -> Failed | None:
-    """The verdict on a canary that is healthy on its host only. What a lost agent said is old."""
-    if since < UP_WITHIN:
+    """The verdict on a canary that is healthy on its host only. What a lost agent said is old, and
+    so is all that is in a ledger that has just come back.
+    """
+    if min(since, cluster.followed) < UP_WITHIN:
         return None
     for balancer in cluster.serving(canary.key.service):
         down = cluster.seen(canary.key, balancer) is Seen.DOWN

@@ -97,6 +97,7 @@ class AppHost:
         self._memory = Memory(paths.state / "instances.json")
         self._usage = Usage()
         self._boot = boot
+        self._followed_from: float | None = None  # of the monotonic clock; None: not in touch
         self._known: Mapping[InstanceKey, Unit] = {}
         self._steps: dict[InstanceKey, asyncio.Task[None]] = {}
         self._watches: dict[InstanceKey, asyncio.Task[None]] = {}
@@ -142,8 +143,10 @@ class AppHost:
 
     def stop_watching(self) -> None:
         """Judge nobody while the ledger is away: units are not looked at then, so an instance
-        would seem not to get on. What was going on begins anew with the next `converge`.
+        would seem not to get on. What was going on begins anew with the next `converge`, which is
+        to be called when the ledger is back.
         """
+        self._followed_from = None
         for key in self._watches.keys() | self._health.keys():
             self._forget_health(key)
 
@@ -165,7 +168,15 @@ class AppHost:
             lost_after=timedelta(seconds=self._configuration.lost_after),
             refusing=refused,
             ports={one.name: one.ports for one in services},
+            followed=timedelta(seconds=self._followed()),
         )
+
+    def _followed(self) -> float:
+        """For how many seconds the ledger has been here without a break."""
+        now = time.monotonic()
+        if self._followed_from is None:
+            self._followed_from = now
+        return now - self._followed_from
 
     async def _facts(self) -> HostFacts:
         """What is found here now. To be called after the ledger was read: a row that is gone then
