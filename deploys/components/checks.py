@@ -1,6 +1,6 @@
 """What must hold on a host at the end of every run."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from deploys.components import agent, haproxy, nginx, postgresql, redis, sentinel
 from deploys.engine.resources import Check, Facts
@@ -9,13 +9,20 @@ from stellwerk.settings.cluster import Cluster, ClusterHost
 
 
 def wanted(
-    cluster: Cluster, declared: ClusterHost, facts: Facts, snapshot: Snapshot
+    cluster: Cluster,
+    declared: ClusterHost,
+    facts: Facts,
+    snapshot: Snapshot,
+    reachable: Collection[str],
 ) -> tuple[Check, ...]:
-    """What a host's groups have to show; `snapshot` tells which instances run there."""
+    """What a host's groups have to show; `snapshot` tells which instances run there.
+
+    It may expect something only of the hosts that are `reachable`.
+    """
     settings, groups = declared.settings, declared.groups
     found: list[Check] = []
     if "caches" in groups:
-        replicas = len(redis.all_servers(cluster)) - 1
+        replicas = len(redis.all_servers(cluster, reachable)) - 1
         for server in redis.servers(cluster, declared):
             found.append({"kind": "unit", "unit": server.unit})
             found.append(
@@ -27,7 +34,7 @@ def wanted(
                 }
             )
     if "sentinels" in groups:
-        found.append(sentinel.health(cluster, declared))
+        found.append(sentinel.health(cluster, declared, reachable))
     if "databases" in groups:
         found += postgresql.checks(facts)
     found += agent.checks(declared)

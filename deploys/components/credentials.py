@@ -1,4 +1,8 @@
-"""Passwords on a host: one root-only file each, handed to units as systemd credentials (C9)."""
+"""Passwords on a host: one root-only file each, handed to units as systemd credentials (C9).
+
+A file with a password of Redis or Sentinel is replaced only when the servers take it, so these come
+in configurations of their own.
+"""
 
 from collections.abc import Mapping
 
@@ -6,6 +10,7 @@ from deploys.engine.resources import ConfigSet, Directory, File
 from stellwerk.settings.cluster import ClusterHost
 
 FOLDER = "/etc/stellwerk/credentials"
+REDIS, SENTINEL = "redis.", "sentinel."
 
 
 def path(name: str) -> str:
@@ -19,6 +24,7 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
     found = {}
     if "caches" in groups:
         found["redis.admin"] = redis.admin
+        found["redis.replication"] = redis.replication
     if groups & {"sentinels", "caches", "apps"}:
         found["sentinel.password"] = settings.sentinel.password
     if "apps" in groups:
@@ -34,10 +40,18 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
 
 
 def config(declared: ClusterHost) -> ConfigSet:
-    return ConfigSet(
-        "credentials",
-        directories=(Directory(FOLDER, mode=0o700),),
-        files=tuple(
-            File(path(name), value, mode=0o600) for name, value in wanted(declared).items()
-        ),
+    """The folder, and the credentials that are no password of Redis or Sentinel."""
+    files = tuple(
+        file for file in _files(declared) if not file.path.startswith((path(REDIS), path(SENTINEL)))
     )
+    return ConfigSet("credentials", directories=(Directory(FOLDER, mode=0o700),), files=files)
+
+
+def logins(declared: ClusterHost, prefix: str) -> tuple[ConfigSet, ...]:
+    """The passwords of Redis (`REDIS`) or Sentinel (`SENTINEL`) that this host's groups need."""
+    files = tuple(file for file in _files(declared) if file.path.startswith(path(prefix)))
+    return (ConfigSet(f"{prefix}passwords", files=files),) if files else ()
+
+
+def _files(declared: ClusterHost) -> tuple[File, ...]:
+    return tuple(File(path(name), value, mode=0o600) for name, value in wanted(declared).items())

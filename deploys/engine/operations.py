@@ -21,7 +21,7 @@ from deploys.engine.resources import (
     Check,
     ConfigSet,
     Facts,
-    RedisCommands,
+    RedisRequest,
     why_install,
 )
 from deploys.engine.run import SECTIONS, ask, current_run, here, refresh
@@ -42,7 +42,9 @@ def _tool(name: str, document: dict[str, Any], what: str) -> StringCommand:
 
 def _changed() -> None:
     """The present host is not what it was: facts of it that matter are to be read again."""
-    current_run().stale[host.name] = set(SECTIONS)
+    run = current_run()
+    run.stale[host.name] = set(SECTIONS)
+    run.changed.add(host.name)
 
 
 def _fresh(*sections: str) -> Facts:
@@ -86,9 +88,16 @@ def install_packages(
 
 
 @operation()
-def install_configs(configs: Iterable[ConfigSet]) -> Commands:
-    """Make each configuration the active one, in order; the first that fails ends it."""
-    reasons = [(config, why_install(config, here().facts)) for config in configs]
+def install_configs(
+    configs: Iterable[ConfigSet] | Callable[[], Iterable[ConfigSet]],
+) -> Commands:
+    """Make each configuration the active one, in order; the first that fails ends it.
+
+    A function is asked for them when it is their turn.
+    """
+    facts = _fresh("stamps", "files") if callable(configs) else here().facts
+    wanted_configs = configs() if callable(configs) else configs
+    reasons = [(config, why_install(config, facts)) for config in wanted_configs]
     wanted = [(config, reason) for config, reason in reasons if reason]
     if not wanted:
         host.noop("all configurations are active")
@@ -98,34 +107,46 @@ def install_configs(configs: Iterable[ConfigSet]) -> Commands:
     _changed()
 
 
+RedisPlan = Callable[[Facts], Iterable[RedisRequest]]
+
+
 @operation()
-def converge_redis(plan: Callable[[Facts], Iterable[RedisCommands]] | None) -> Commands:
-    """Set on running Redis servers and Sentinels what differs from the settings (C3)."""
-    if plan is None:
-        return
-    for commands in plan(_fresh("redis", "sentinel")):
-        names = ", ".join(str(command[-2]) for command in commands.commands)
-        yield _tool("redis", commands.document(), f"port {commands.port}: {names}")
+def converge_redis(plan: RedisPlan | None) -> Commands:
+    """Bring running Redis servers and Sentinels to the settings, all hosts side by side (C3)."""
+    for request in plan(_fresh("redis", "sentinel")) if plan else ():
+        yield _tool(request.tool, dict(request.document), request.summary)
         _changed()
 
 
 @operation()
-def restart_redis(plan: Callable[[Facts], Iterable[dict[str, Any]]] | None) -> Commands:
-    """Restart the servers that wait for it, one at a time; a master hands over before (C3).
+def redis_in_turn(plan: RedisPlan | None) -> Commands:
+    """The same one at a time; the first failure ends it on every host (C3).
 
-    To be run serially, replicas before the master.
+    To be run serially, replicas before the master: what is wrong is then found on a replica.
     """
-    if plan is None:
-        return
     run = current_run()
-    for request in plan(_fresh("redis")):
+    for request in plan(_fresh("redis", "sentinel")) if plan else ():
         if run.restart_failed:
-            host.noop("left as it is, as another restart failed")
+            host.noop("left as it is, as it failed on another host")
             return
         run.restart_failed = state.is_executing  # until the host says otherwise
-        yield _tool("restart-redis", request, f"restarting the Redis on port {request['port']}")
+        yield _tool(request.tool, dict(request.document), request.summary)
         run.restart_failed = False
         _changed()
+
+
+@operation()
+def read_again(sections: Iterable[str], changed_elsewhere: Callable[[], bool]) -> Commands:
+    """Bring facts up to date for operations that look at all hosts at once. Changes nothing.
+
+    Where this run has changed the host, or `changed_elsewhere` says that somebody else may have.
+    """
+    if state.is_executing:
+        if changed_elsewhere():
+            refresh(*sections)
+        _fresh(*sections)
+    host.noop("facts are up to date")
+    yield from ()
 
 
 @operation()

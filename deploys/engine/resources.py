@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pydantic import SecretStr
+
 Check = Mapping[str, Any]
 Facts = Mapping[str, Any]
 Command = tuple[str, ...]
@@ -137,22 +139,12 @@ def why_install(config: ConfigSet, facts: Facts) -> str:
 
 
 @dataclass(frozen=True)
-class RedisCommands:
-    """Commands for a running Redis or Sentinel; a `Secret` word is read on the host."""
+class RedisRequest:
+    """What a host's tool is to do with one of its Redis servers or Sentinels, in a few words."""
 
-    port: int
-    commands: tuple[tuple["str | Secret", ...], ...]
-    sentinel: bool = False
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "port": self.port,
-            "sentinel": self.sentinel,
-            "commands": [
-                [{"secret": word.name} if isinstance(word, Secret) else word for word in command]
-                for command in self.commands
-            ],
-        }
+    tool: Literal["redis", "restart-redis", "remove-redis", "forget"]
+    summary: str
+    document: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -161,10 +153,18 @@ class Secret:
 
     name: str
 
+    def document(self) -> dict[str, str]:
+        return {"secret": self.name}
+
 
 def digest_of(*parts: object) -> str:
     """A short name for a combination of values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def secret_digest(secret: SecretStr) -> str:
+    """How a password is compared without being shown; also how Redis keeps it."""
+    return hashlib.sha256(secret.get_secret_value().encode()).hexdigest()
 
 
 def lines(*rows: str | Sequence[str]) -> str:

@@ -19,7 +19,7 @@ from pyinfra.api.host import Host
 from pyinfra.context import host, state
 
 from deploys.components.generations import Generation
-from deploys.components.master import Endpoint, UnknownMasterError, find_master
+from deploys.components.master import Endpoint, UnknownMasterError, confirm, find_master
 from deploys.components.tls import HostCertificate
 from deploys.engine import tools
 from deploys.engine.invocation import Refused, certificate_of, cluster
@@ -37,16 +37,23 @@ SECTIONS = (
     "units",
     "redis",
     "sentinel",
+    "passwords",
     "postgresql",
     "pins",
     "release",
     "programs",
 )
+REDIS_GROUPS = ("caches", "sentinels")
 
 
 @dataclass
 class Run:
-    """What one pyinfra process knows. `commands` counts what was sent to each host."""
+    """What one pyinfra process knows. `commands` counts what was sent to each host.
+
+    `changed` are the hosts that it has changed so far. `prepares_redis`: its Redis servers take new
+    passwords before anybody is given them. `said` are the warnings that concern all hosts, which
+    each would repeat.
+    """
 
     cluster: Cluster
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -56,6 +63,8 @@ class Run:
     stale: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     said: set[str] = field(default_factory=set)
     given: set[str] = field(default_factory=set)  # hosts that get the wanted generations
+    changed: set[str] = field(default_factory=set)
+    prepares_redis: bool = False
     restart_failed: bool = False
 
 
@@ -164,16 +173,27 @@ def redis_master() -> Endpoint:
     if run.master is None:
         caches, sentinels = run.cluster.group("caches"), run.cluster.group("sentinels")
         settings = caches[0].settings
+        name = settings.sentinel.master_name
+        facts = redis_facts()
         try:
             run.master = find_master(
-                settings.sentinel.master_name,
+                name,
                 Endpoint(caches[0].address, settings.redis.port),
                 [one.name for one in sentinels],
-                facts_of({one.name: one for one in (*caches, *sentinels)}.values()),
+                facts,
             )
+            hosts = {one.address: one.name for one in run.cluster.hosts.values()}
+            confirm(name, run.master, hosts, facts)
         except UnknownMasterError as error:
             raise Refused(str(error)) from error
     return run.master
+
+
+def redis_facts() -> dict[str, Facts]:
+    """Facts of this run's hosts and of all that have a Redis or a Sentinel and can be reached."""
+    run = current_run()
+    servers = {one.name: one for group in REDIS_GROUPS for one in run.cluster.group(group)}
+    return {**run.facts, **facts_of(servers.values())}
 
 
 def hosts_of_run() -> frozenset[str]:

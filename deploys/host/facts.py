@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import generations, packages, postgresql, redis, release, units
+from . import generations, packages, passwords, postgresql, redis, release, units
 from .paths import STAMPS
 
 DISKS = ("/", "/var", "/opt", "/etc")
@@ -31,6 +31,7 @@ def gather(request: dict[str, Any]) -> dict[str, Any]:
         ),
         "redis": redis.state,
         "sentinel": redis.sentinel_state,
+        "passwords": passwords.state,
         "postgresql": lambda: postgresql.state(request["postgresql_script"]),
         "pins": generations.pinned,
         "release": lambda: release.state(Path(request["prefix"])),

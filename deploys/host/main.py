@@ -20,8 +20,13 @@ from . import (
     pin,
     postgresql,
     redis,
+    redis_candidate,
+    redis_converge,
+    redis_removal,
     redis_restart,
+    redis_users,
     release,
+    sentinel_forget,
     transaction,
 )
 from .command import Failure, sentence_of
@@ -31,8 +36,10 @@ from .resp import RedisError
 CHANGES: dict[str, Callable[[dict[str, Any]], None]] = {
     "packages": packages.install,
     "install": transaction.install_all,
-    "redis": redis.converge,
+    "redis": redis_converge.converge,
     "restart-redis": redis_restart.restart,
+    "remove-redis": redis_removal.remove,
+    "forget": sentinel_forget.forget,
     "postgresql": postgresql.execute,
     "release": release.install,
     "program": release.install_program,
@@ -47,8 +54,8 @@ ANSWERS: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 STEPS: dict[str, Callable[[list[str]], int]] = {
     "kernel": lambda words: kernel.apply(Path(words[0])),
-    "try-redis": lambda words: redis.try_candidate(Path(words[0])),
-    "load-redis-users": lambda _: redis.load_users(),
+    "try-redis": lambda words: redis_candidate.check(Path(words[0])),
+    "load-redis-users": lambda _: redis_users.load(),
     "renew-redis-certificate": lambda _: redis.renew_certificate(),
     "tell-sentinel": lambda words: redis.tell_sentinel(int(words[0]), words[1]),
     "activate-postgresql": lambda words: postgresql.activate(words[0], words[1] == "may-restart"),

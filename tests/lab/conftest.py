@@ -8,6 +8,7 @@ import pytest
 from tests.lab import requirements
 from tests.lab.errors import LabError
 from tests.lab.platform import Node, Platform
+from tests.lab.redis_cluster import CACHES, RedisCluster
 
 # Debian 13 but for one app host: its versions are proved here, those of Debian 12 by the one host.
 # The caches are alike, as a Redis of Debian 12 cannot follow one of Debian 13.
@@ -70,4 +71,16 @@ def solo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     platform.lab.reset("bare")
     platform.deploy()
     yield platform
+    platform.lab.down()
+
+
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """Three Debian 12 hosts with a Redis and a Sentinel each after one complete run."""
+    skip_without_lab()
+    platform = Platform("redisops", CACHES, tmp_path_factory.mktemp("redisops"))
+    platform.lab.up()
+    platform.lab.reset("bare")
+    platform.deploy()
+    yield RedisCluster(platform)
     platform.lab.down()

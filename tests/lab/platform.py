@@ -51,12 +51,17 @@ class Platform:
     """A cluster in the lab and the settings it is deployed with, in a folder of its own."""
 
     def __init__(self, name: str, nodes: Sequence[Node], folder: Path) -> None:
-        self.nodes = tuple(nodes)
         self.folder = folder
         self.inventory = folder / "inventory"
-        self.lab = Lab(name, self.inventory)
         shutil.copytree(REPOSITORY / "group_data", folder / "group_data", dirs_exist_ok=True)
+        self.lab = Lab(name, self.inventory)
+        self.declare(nodes)
+
+    def declare(self, nodes: Sequence[Node]) -> None:
+        """Have the inventory name these hosts. New ones are not booted, others not stopped."""
+        self.nodes = tuple(nodes)
         self.write_inventory()
+        self.lab = Lab(self.lab.name, self.inventory)
 
     def write_inventory(self, **changes: Mapping[str, Any]) -> None:
         """Write the inventory, with data added to some hosts (`_` in a name stands for `-`)."""
@@ -130,10 +135,15 @@ class Platform:
         ]
         return "\n".join(said)
 
-    def invocations(self) -> dict[str, str]:
-        """InvocationID of every unit that runs, by host and unit: a new one is a new start."""
+    def invocations(self, *hosts: str) -> dict[str, str]:
+        """InvocationID of every unit that runs, by host and unit: a new one is a new start.
+
+        Of all hosts, or of the named ones.
+        """
         found = {}
         for node in self.nodes:
+            if hosts and node.name not in hosts:
+                continue
             units = self.shell(
                 node.name,
                 "for u in $(systemctl list-units --type=service --state=running --no-legend"

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,7 @@ SECTIONS = (
     "units",
     "redis",
     "sentinel",
+    "passwords",
     "postgresql",
     "pins",
     "programs",
@@ -140,7 +142,12 @@ def _start_redis(facts: Facts, text: str) -> None:
     if "replicaof" in config:
         host, port = config["replicaof"].split()
         replication = {"role": "slave", "master_host": host, "master_port": port}
-    facts["redis"][config["port"]] = {"config": config, "replication": replication, "keys": 0}
+    facts["redis"][config["port"]] = {
+        "config": config,
+        "replication": replication,
+        "keys": 0,
+        "parameters": [],
+    }
 
 
 def _start_sentinel(facts: Facts, text: str) -> None:
@@ -154,7 +161,18 @@ def _start_sentinel(facts: Facts, text: str) -> None:
                 watched[name] = {"ip": host, "port": redis_port, "quorum": quorum}
             case ["sentinel", option, name, value] if name in watched:
                 watched[name][option] = value
-    facts["sentinel"][port] = {"masters": watched}
+    facts["sentinel"][port] = {
+        "id": f"the Sentinel on port {port}",
+        "masters": watched,
+        "known": {},
+        "accepts": re.findall(r"^user default .*#(\w+)", text, re.MULTILINE),
+        "tells": hashlib.sha256(_value(text, "sentinel sentinel-pass").encode()).hexdigest(),
+    }
+
+
+def _value(text: str, directive: str) -> str:
+    found = re.search(rf'^{directive} "(.*)"$', text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _release(facts: Facts, document: Facts) -> None:

@@ -68,6 +68,8 @@ def test_no_file_on_any_host_holds_a_secret_that_others_than_its_owner_can_read(
         found: tuple[ConfigSet, ...] = (
             *base.configs(cluster, declared),
             credentials.config(declared),
+            *credentials.logins(declared, credentials.REDIS),
+            *credentials.logins(declared, credentials.SENTINEL),
         )
         for file in (file for config in found for file in config.files):
             if any(secret in file.content for secret in secrets):
@@ -121,7 +123,13 @@ def running_on(host: str) -> Snapshot:
 def test_every_unit_and_service_of_a_host_is_verified(cluster: Cluster, single: Cluster) -> None:
     def verified(found: Cluster, group: str) -> set[str]:
         declared = host_of(found, group)
-        wanted = checks.wanted(found, declared, facts(), running_on(declared.name))
+        wanted = checks.wanted(
+            found,
+            declared,
+            facts(),
+            running_on(declared.name),
+            reachable={"cache-1", "cache-2", "db-1", "one"},
+        )
         return {str(check.get("unit", "")) for check in wanted}
 
     assert verified(cluster, "caches") == {
