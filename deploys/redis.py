@@ -3,7 +3,7 @@
 from functools import partial
 
 from deploys.components import credentials, redis, redis_users
-from deploys.engine.logins import redis_before
+from deploys.engine.redis_passwords import redis_before
 from deploys.engine.operations import install_configs, redis_in_turn
 from deploys.engine.run import here, redis_master
 
@@ -18,7 +18,7 @@ install_configs(
     name="Redis users",
 )
 install_configs(
-    configs=credentials.logins(declared, credentials.REDIS),
+    configs=credentials.passwords(declared, credentials.REDIS),
     name="Redis passwords",
 )
 install_configs(

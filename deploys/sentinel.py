@@ -3,7 +3,7 @@
 from functools import partial
 
 from deploys.components import credentials, sentinel
-from deploys.engine.logins import check_sentinels
+from deploys.engine.redis_passwords import check_sentinels
 from deploys.engine.operations import (
     converge_redis,
     install_configs,
@@ -38,7 +38,7 @@ redis_in_turn(
 )
 install_configs(
     configs=(
-        *credentials.logins(declared, credentials.SENTINEL),
+        *credentials.passwords(declared, credentials.SENTINEL),
         *sentinel.passwords(declared),
     ),
     name="Sentinel passwords",

@@ -1,12 +1,14 @@
 """Passwords on a host: one root-only file each, handed to units as systemd credentials (C9).
 
 A file with a password of Redis or Sentinel is replaced only when the servers take it, so these come
-in configurations of their own.
+in configurations of their own. The login that goes with a password of PostgreSQL is in a file
+beside it: they change together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from deploys.engine.resources import ConfigSet, Directory, File
+from stellwerk.database.logins import login_of
 from stellwerk.settings.cluster import ClusterHost
 
 FOLDER = "/etc/stellwerk/credentials"
@@ -15,6 +17,11 @@ REDIS, SENTINEL = "redis.", "sentinel."
 
 def path(name: str) -> str:
     return f"{FOLDER}/{name}"
+
+
+def login_path(name: str) -> str:
+    """The environment file with the login of a password of PostgreSQL, as DATABASE_USER."""
+    return f"{path(name)}.environment"
 
 
 def wanted(declared: ClusterHost) -> Mapping[str, str]:
@@ -41,13 +48,16 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
 
 def config(declared: ClusterHost) -> ConfigSet:
     """The folder, and the credentials that are no password of Redis or Sentinel."""
-    files = tuple(
-        file for file in _files(declared) if not file.path.startswith((path(REDIS), path(SENTINEL)))
+    servers = (path(REDIS), path(SENTINEL))
+    files = (file for file in _files(declared) if not file.path.startswith(servers))
+    return ConfigSet(
+        "credentials",
+        directories=(Directory(FOLDER, mode=0o700),),
+        files=(*files, *_logins(declared)),
     )
-    return ConfigSet("credentials", directories=(Directory(FOLDER, mode=0o700),), files=files)
 
 
-def logins(declared: ClusterHost, prefix: str) -> tuple[ConfigSet, ...]:
+def passwords(declared: ClusterHost, prefix: str) -> tuple[ConfigSet, ...]:
     """The passwords of Redis (`REDIS`) or Sentinel (`SENTINEL`) that this host's groups need."""
     files = tuple(file for file in _files(declared) if file.path.startswith(path(prefix)))
     return (ConfigSet(f"{prefix}passwords", files=files),) if files else ()
@@ -55,3 +65,11 @@ def logins(declared: ClusterHost, prefix: str) -> tuple[ConfigSet, ...]:
 
 def _files(declared: ClusterHost) -> tuple[File, ...]:
     return tuple(File(path(name), value, mode=0o600) for name, value in wanted(declared).items())
+
+
+def _logins(declared: ClusterHost) -> Iterator[File]:
+    roles, found = declared.settings.postgresql.roles, wanted(declared)
+    for name, role in (("postgresql.app", roles.app), ("postgresql.owner", roles.owner)):
+        if name in found:
+            login = login_of(role, found[name])
+            yield File(login_path(name), f"DATABASE_USER={login}\n", mode=0o600)

@@ -256,7 +256,8 @@ _AGENTS_GONE = """
            AND NOT EXISTS (SELECT FROM stellwerk.instances AS one WHERE one.host = agent.host);
         IF FOUND THEN
             PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
-              WHERE usename = {user} AND host(client_addr) <> ALL ({addresses});
+              WHERE host(client_addr) <> ALL ({addresses}) AND usesysid IN (
+                    SELECT member FROM pg_auth_members WHERE roleid = to_regrole({user}));
         END IF;
     END $gone$
 """

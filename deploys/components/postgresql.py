@@ -1,7 +1,7 @@
 """PostgreSQL: settings for its host, who may log in from where, roles and database (C4)."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from deploys.components import tls
 from deploys.engine import tools
@@ -12,6 +12,7 @@ from stellwerk.database.convergence import pending_restart
 from stellwerk.database.databases import Database, database_statements
 from stellwerk.database.figures import Disk, Workload
 from stellwerk.database.hba import render_hba
+from stellwerk.database.logins import former_logins, with_logins
 from stellwerk.database.roles import Role, role_statements
 from stellwerk.database.setting import ParameterValue
 from stellwerk.database.state import parse_state
@@ -167,6 +168,7 @@ def hba(cluster: Cluster, declared: ClusterHost) -> str:
 
 
 def roles(settings: Settings) -> tuple[Role, ...]:
+    """The roles as such; what logs in as them is a login for each password."""
     names, passwords = settings.postgresql.roles, settings.postgresql.passwords
     return (
         Role(names.owner, passwords.owner.get_secret_value(), settings={"lock_timeout": "5s"}),
@@ -201,7 +203,7 @@ def statements(settings: Settings, answer: Facts) -> Iterable[Statement]:
     ledger = state.ledger_of(database.name)
     others = frozenset({names.owner, names.app, names.monitor})
     return (
-        *role_statements(roles(settings), state.roles),
+        *role_statements(_with_logins(settings), state.roles),
         *database_statements(
             database, state.databases.get(database.name), state.contents_of(database.name)
         ),
@@ -210,6 +212,32 @@ def statements(settings: Settings, answer: Facts) -> Iterable[Statement]:
             LedgerRoles(names.agent, names.ledger, others), ledger.privileges, database.name
         ),
     )
+
+
+def new_logins(settings: Settings, answer: Facts) -> Iterable[Statement]:
+    """What lets passwords in that are new, on a server that knows those of before.
+
+    To be run before any host is given them: whatever starts there can log in at any moment.
+    """
+    if not answer or "error" in answer:
+        return ()
+    present = parse_state(json.dumps(answer)).roles
+    rotated = [role for role in roles(settings) if role.name in present]
+    logins = tuple(login for role in rotated for login in with_logins(role)[1:])
+    return role_statements(logins, present)
+
+
+def former(settings: Settings, answer: Facts) -> Mapping[str, int]:
+    """The logins that passwords of before still let in, each with the number of its sessions."""
+    if not answer or "error" in answer:
+        return {}
+    present = parse_state(json.dumps(answer)).roles
+    found = (former_logins(role, present).items() for role in roles(settings))
+    return {name: state.sessions for logins in found for name, state in logins}
+
+
+def _with_logins(settings: Settings) -> tuple[Role, ...]:
+    return tuple(one for role in roles(settings) for one in with_logins(role))
 
 
 def pending(answer: Facts) -> tuple[str, ...]:

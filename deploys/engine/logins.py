@@ -1,90 +1,45 @@
-"""What a run does about changed passwords of Redis and Sentinel: the rules are `rotation`'s."""
+"""What a run does about changed passwords of PostgreSQL; the rules are in `passwords`."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from pyinfra import logger
-
-from deploys.components import credentials, redis_users, rotation, sentinel
+from deploys.components import credentials, passwords, postgresql
+from deploys.components.passwords import Use
+from deploys.engine.instances import wanted_generations
 from deploys.engine.invocation import Refused
-from deploys.engine.run import current_run, facts_of, here, hosts_of_run, redis_facts
-from stellwerk.settings import Settings
+from deploys.engine.resources import Facts, why_install
+from deploys.engine.run import current_run, facts_of, here, hosts_of_run
 
 
-def redis_before() -> Mapping[str, Collection[str]]:
-    """Per user of Redis the passwords of before that the servers go on taking in this run.
-
-    Raises:
-        Refused: the present host would be given a password that some server refuses.
-    """
-    run = current_run()
-    run.prepares_redis = True
-    if rotation.is_new(credentials.logins(here().declared, credentials.REDIS), here().facts):
-        users = redis_users.digests(_settings())
-        _refuse(rotation.refusing_redis(run.cluster, users, hosts_of_run(), redis_facts()))
-    return rotation.redis_before(_settings(), run.facts.values())
-
-
-def check_sentinels() -> None:
-    """See that nobody refuses the passwords of Sentinel and for it that this run hands out.
+def refuse_unknown_passwords() -> None:
+    """A host that is given a password which the server has not heard of could not log in.
 
     Raises:
-        Refused: the present host would be given a password that some server refuses.
+        Refused: a password is new, and --limit leaves out the server that is to take it.
     """
-    run, declared = current_run(), here().declared
-    if rotation.is_new(credentials.logins(declared, credentials.SENTINEL), here().facts):
-        _refuse(rotation.refusing_sentinels(run.cluster, hosts_of_run(), redis_facts()))
-    if rotation.is_new(sentinel.passwords(declared), here().facts):
-        prepared = hosts_of_run() if run.prepares_redis else ()
-        _refuse(rotation.refusing_redis(run.cluster, ["sentinel"], prepared, redis_facts()))
+    left_out = [
+        one for one in current_run().cluster.group("databases") if one.name not in hosts_of_run()
+    ]
+    for name, facts in facts_of(left_out).items():
+        if [*postgresql.new_logins(here().settings, facts["postgresql"])]:
+            raise Refused(
+                f"nothing was changed: a password of PostgreSQL is new, and --limit leaves out"
+                f" {name}, which would refuse it; run without --limit"
+            )
 
 
-def pending() -> bool:
-    """Whether some server takes a password of before."""
-    facts = current_run().facts.values()
-    settings = _settings()
-    return bool(rotation.redis_before(settings, facts) or rotation.sentinel_before(settings, facts))
+def uses(answer: Facts) -> Mapping[str, Sequence[Use]]:
+    """Who uses passwords of before, by login."""
+    return passwords.uses(here().settings, answer, wanted_generations(), _hosts())
 
 
-def redis_in_use() -> Mapping[str, Collection[str]]:
-    """The passwords of before that the users of Redis still need; says who needs them."""
-    before = rotation.redis_before(_settings(), current_run().facts.values())
-    found = {
-        user: {digest for digest in digests if _is_used(f"Redis' user {user}", digest)}
-        for user, digests in before.items()
-    }
-    return {user: digests for user, digests in found.items() if digests}
-
-
-def sentinel_unused() -> Collection[str]:
-    """The Sentinels' passwords of before that nobody needs any more; says who needs the others."""
-    before = rotation.sentinel_before(_settings(), current_run().facts.values())
-    return {digest for digest in before if not _is_used("Sentinel", digest)}
-
-
-def _is_used(what: str, digest: str) -> bool:
-    run = current_run()
-    hosts = run.cluster.hosts.values()
-    facts = facts_of(hosts)
-    silent = [f"{host.name}, which cannot be asked" for host in hosts if host.name not in facts]
-    users = [*map(str, rotation.uses(facts, digest)), *silent]
-    if users and what not in run.said:
-        run.said.add(what)
-        logger.warning(
-            f"    the password of before of {what} still counts, as it is used by"
-            f" {', '.join(users)}; a run that finds it unused withdraws it"
-        )
-    return bool(users)
-
-
-def _refuse(hosts: Collection[str]) -> None:
-    if hosts:
-        raise Refused(
-            "nothing was changed: a password of Redis or Sentinel is new, and this run leaves out"
-            f" {', '.join(hosts)}, which would refuse it; run deploys/all.py with all of caches and"
-            " sentinels"
-        )
-
-
-def _settings() -> Settings:
-    # Secrets are the same for all hosts, as are the roles that have them.
-    return next(iter(current_run().cluster.hosts.values())).settings
+def _hosts() -> Iterator[str]:
+    """Hosts that may have passwords of before in their files: those that this run left out."""
+    left_out = [
+        one for one in current_run().cluster.hosts.values() if one.name not in hosts_of_run()
+    ]
+    facts = facts_of(left_out)
+    for one in left_out:
+        if one.name not in facts:
+            yield f"{one.name}, which cannot be asked"
+        elif why_install(credentials.config(one), facts[one.name]):
+            yield one.name

@@ -5,7 +5,7 @@ One operation handles one component of a host, so that a run that changes nothin
 
 import json
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from typing import Any
 
 from pyinfra import logger
@@ -14,6 +14,7 @@ from pyinfra.api.operation import operation
 from pyinfra.context import host, state
 
 from deploys.components.declaration import Wanted
+from deploys.components.passwords import Use, longest
 from deploys.components.programs import ServiceProgram, is_on
 from deploys.components.progress import Progress, is_over
 from deploys.engine import bootstrap, tools
@@ -27,6 +28,7 @@ from deploys.engine.resources import (
 from deploys.engine.run import SECTIONS, ask, current_run, here, refresh
 from deploys.engine.tree import Release
 from deploys.engine.waiting import Effects, follow
+from stellwerk.database.logins import withdrawal
 from stellwerk.database.statement import Statement, psql_script
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
@@ -160,6 +162,36 @@ def converge_postgresql(plan: Callable[[Facts], Iterable[Statement]] | None, wha
         return
     summaries = "; ".join(one.summary for one in statements)
     yield _tool("postgresql", {"script": psql_script(statements)}, f"{what}: {summaries}")
+    _changed()
+
+
+@operation()
+def withdraw_logins(uses: Callable[[Facts], Mapping[str, Sequence[Use]]] | None) -> Commands:
+    """End the logins of passwords of before that nobody uses any more; name who uses the others.
+
+    `uses` says by login who does; what ends by itself is waited for.
+    """
+    if uses is None:
+        return
+    start = time.monotonic()
+    found = uses(_fresh("postgresql")["postgresql"])
+    while state.is_executing and time.monotonic() - start < longest(found):
+        time.sleep(WAIT_SECONDS)
+        refresh("postgresql")
+        found = uses(here().facts["postgresql"])
+    for login, users in found.items():
+        if users:
+            names = ", ".join(one.by for one in users)
+            logger.warning(
+                f"{host.print_prefix}a password of before still counts, as {login} is used by"
+                f" {names}; a run that finds it unused withdraws it"
+            )
+    statements = [withdrawal(login) for login, users in found.items() if not users]
+    if not statements:
+        host.noop("no password of before is left unused")
+        return
+    summaries = "; ".join(one.summary for one in statements)
+    yield _tool("postgresql", {"script": psql_script(statements)}, f"passwords: {summaries}")
     _changed()
 
 

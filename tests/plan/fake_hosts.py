@@ -51,6 +51,7 @@ def role(name: str, verifier: str) -> Facts:
         "verifier": verifier,
         "settings": [],
         "memberships": [],
+        "sessions": 0,
     }
 
 

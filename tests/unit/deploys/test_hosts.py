@@ -68,8 +68,8 @@ def test_no_file_on_any_host_holds_a_secret_that_others_than_its_owner_can_read(
         found: tuple[ConfigSet, ...] = (
             *base.configs(cluster, declared),
             credentials.config(declared),
-            *credentials.logins(declared, credentials.REDIS),
-            *credentials.logins(declared, credentials.SENTINEL),
+            *credentials.passwords(declared, credentials.REDIS),
+            *credentials.passwords(declared, credentials.SENTINEL),
         )
         for file in (file for config in found for file in config.files):
             if any(secret in file.content for secret in secrets):

@@ -104,7 +104,7 @@ def test_hosts_that_are_not_set_up_or_do_not_answer_do_not(cluster: Cluster) -> 
 
 
 def test_a_password_is_new_where_another_one_is_in_its_place(cluster: Cluster) -> None:
-    configs = credentials.logins(host_of(cluster, "apps"), credentials.REDIS)
+    configs = credentials.passwords(host_of(cluster, "apps"), credentials.REDIS)
     files = {file.path: file.as_fact() for config in configs for file in config.files}
     assert not rotation.is_new(configs, {"files": files})
     assert not rotation.is_new(configs, {})

@@ -56,13 +56,16 @@ class Role:
 
 @dataclass(frozen=True)
 class RoleState:
-    """A role as the server has it; the names of its settings are in lower case."""
+    """A role as the server has it, with the number of its sessions; the names of its settings are
+    in lower case.
+    """
 
     attributes: frozenset[Attribute] = frozenset()
     connection_limit: int = UNLIMITED
     verifier: str | None = field(default=None, repr=False)
     settings: Mapping[str, str] = field(default_factory=dict)
     memberships: frozenset[str] = frozenset()
+    sessions: int = 0
 
 
 def random_salt() -> bytes:
