@@ -6,6 +6,8 @@ A row is one dataclass; the rows of a component are one tuple. `editing` applies
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from tests.lab.platform import Node
+
 SERVER = "redis-server@6379.service"
 
 
@@ -23,16 +25,30 @@ class Edit:
     """An edit of the settings.
 
     + settings: values by dotted key, as `--data` takes them
+    + secrets: dotted keys of secrets.yaml that get another value
+    + runtime: text added to a source of the runtime, which makes it another release
+    + nodes: the hosts that the inventory names from then on
+    + replaces: a host that died before and is an empty machine now
     + restarts, reloads: the units, as `HOST UNIT`, that do; all others run on
+    + rolls: the services whose instances are restarted, one after the other
+    + counts: the services that have so many instances afterwards; those that stay run on
+    + says: what the run is to say
     + fails_over: whether clients of Redis may be without a master meanwhile
     """
 
     name: str
-    settings: Mapping[str, str]
-    in_force: tuple[InForce, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    in_force: tuple[InForce, ...] = ()
     restarts: frozenset[str] = frozenset()
     reloads: frozenset[str] = frozenset()
-    fails_over: bool = field(default=False)
+    fails_over: bool = False
+    secrets: tuple[str, ...] = ()
+    runtime: str | None = None
+    nodes: tuple[Node, ...] = ()
+    replaces: str = ""
+    rolls: frozenset[str] = frozenset()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    says: str = ""
 
 
 CACHES = ("cache-1", "cache-2", "cache-3")

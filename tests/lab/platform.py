@@ -53,6 +53,7 @@ class Platform:
     def __init__(self, name: str, nodes: Sequence[Node], folder: Path) -> None:
         self.folder = folder
         self.inventory = folder / "inventory"
+        self.project = REPOSITORY  # what the runs are made from
         shutil.copytree(REPOSITORY / "group_data", folder / "group_data", dirs_exist_ok=True)
         self.lab = Lab(name, self.inventory)
         self.declare(nodes)
@@ -102,7 +103,7 @@ class Platform:
         """Run pyinfra to its end, whatever that is."""
         done = subprocess.run(
             self.command(*arguments, deploy=deploy),
-            cwd=REPOSITORY,
+            cwd=self.project,
             env={**os.environ, "PYINFRA_PROGRESS": "off"},
             stdin=subprocess.DEVNULL,
             capture_output=True,

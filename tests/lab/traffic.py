@@ -30,6 +30,7 @@ class Door:
     name: str
     service: str
     url: str
+    path: str = "/"
 
 
 class Traffic:
@@ -106,7 +107,7 @@ class Traffic:
         """One second in ten of waiting in all: enough for requests in flight at any moment."""
         mixes = {
             "api": {
-                "quick": {"service": door.service, "path": "/", "weight": 1 - SLOW_SHARE},
+                "quick": {"service": door.service, "path": door.path, "weight": 1 - SLOW_SHARE},
                 "slow": {
                     "service": door.service,
                     "path": f"/?delay_ms={SLOW_MS}",
