@@ -33,6 +33,7 @@ NEEDED = (
         "A service: more instances than its hosts had",
         {f"services.{CORE}.min_instances": "3"},
         in_force=_runs("app-3", CORE, some=True),
+        counts={CORE: 3},
     ),
 )
 APP_HOST_GONE = (

@@ -40,6 +40,15 @@ RELOADS = (
         says="PostgreSQL waits for a restart to apply max_connections",
     ),
 )
+RESTART = (
+    Edit(
+        "PostgreSQL: the same with `allow_restart`",
+        {"postgresql.allow_restart": "true"},
+        shows("SHOW max_connections", "120"),
+        reloads=SERVER,
+        restarts=SERVER,
+    ),
+)
 PASSWORDS = (
     Edit(
         "PostgreSQL: the passwords of all roles",
@@ -49,14 +58,5 @@ PASSWORDS = (
         restarts=AGENTS,
         reloads=NGINX,
         rolls=ALL,
-    ),
-)
-RESTART = (
-    Edit(
-        "PostgreSQL: the same with `allow_restart`",
-        {"postgresql.allow_restart": "true"},
-        shows("SHOW max_connections", "120"),
-        reloads=SERVER,
-        restarts=SERVER,
     ),
 )

@@ -1,7 +1,7 @@
 """Edits under load: each reaches exactly what it concerns, and no request fails for it.
 
-The rows are in `edits_*`. Those of one step are applied by one run; what it may reload, restart and
-roll is what all of them together may.
+The rows are in `edits_*`, and put together in `steps`. What a run may reload, restart and roll is
+what all edits of its step together may.
 """
 
 import json
@@ -10,17 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab import (
-    edits_balancers,
-    edits_hosts,
-    edits_inventory,
-    edits_postgresql,
-    edits_services,
-)
+from tests.lab import edits_services
 from tests.lab.editing import Applied, Editor
 from tests.lab.edits import Edit
 from tests.lab.lab import REPOSITORY
 from tests.lab.platform import Platform
+from tests.lab.steps import STEPS
 from tests.lab.test_instances import explain, instances, stellwerk
 from tests.lab.traffic import Traffic, doors
 from tests.lab.waiting import wait_until
@@ -29,31 +24,6 @@ pytestmark = pytest.mark.lab
 
 RATE = 50  # requests per second through each of the two balancers
 NOTICE_SECONDS = 60.0
-STEPS: dict[str, tuple[Edit, ...]] = {
-    "what nothing is restarted for": edits_hosts.QUIET,
-    "journal": edits_hosts.JOURNAL,
-    "postgresql reloads": edits_postgresql.RELOADS,
-    "postgresql passwords": edits_postgresql.PASSWORDS,
-    "postgresql restarts": edits_postgresql.RESTART,
-    "haproxy": edits_balancers.HAPROXY,
-    "nginx": edits_balancers.NGINX,
-    "what instances are started with": edits_services.STARTED_WITH,
-    "stop": edits_services.STOP,
-    "agents": edits_services.AGENTS_FIGURES,
-    "balanced": edits_services.BALANCED,
-    "new service": edits_services.NEW,
-    "service gone": edits_services.GONE,
-    "new app host": edits_inventory.NEW_APP_HOST,
-    "new app host is needed": edits_inventory.NEEDED,
-    "app host gone": edits_inventory.APP_HOST_GONE,
-    "app host replaced": edits_inventory.REPLACED,
-    "second balancer": edits_inventory.SECOND_BALANCER,
-    "balancer gone": edits_inventory.BALANCER_GONE,
-    "fewer instances": edits_services.FEWER,
-    "open files": edits_services.FILES,
-    "upgrade": edits_services.UPGRADE,
-    "downgrade": edits_services.DOWNGRADE,
-}
 
 
 @pytest.fixture(scope="module")
@@ -113,17 +83,22 @@ def test_an_edit_reaches_exactly_what_it_concerns_and_no_request_fails(
     editor: Editor, traffic: Traffic, step: str
 ) -> None:
     edits = STEPS[step]
-    for edit in edits:
-        if edit.replaces:
-            lose(editor.platform, edit.replaces)
-    with traffic:
-        applied = editor.apply(*edits)
-        again = editor.run_again()
+    applied, again = under_load(editor, traffic, edits)
     print(f"{step}: {applied}, {traffic.requests} requests, {traffic.failures} failed")
     assert_expected(applied, edits)
     assert {edit.name: found for edit in edits if (found := editor.not_in_force(edit))} == {}
     assert traffic.failures == {}, explain(editor.platform)
     assert again == 0, editor.said
+
+
+def under_load(editor: Editor, traffic: Traffic, edits: tuple[Edit, ...]) -> tuple[Applied, int]:
+    """Apply edits and run once more while clients ask: what it did, and what was left to do."""
+    for edit in edits:
+        if edit.replaces:
+            lose(editor.platform, edit.replaces)
+    with traffic:
+        applied = editor.apply(*edits)
+        return applied, editor.run_again()
 
 
 def assert_expected(applied: Applied, edits: tuple[Edit, ...]) -> None:
