@@ -67,7 +67,7 @@ def activate(unit: str, may_restart: bool) -> int:
     while psql_rows(_NOT_YET_READ) and time.monotonic() < deadline:
         time.sleep(0.05)
     if may_restart and psql_rows(_PENDING):
-        run_or_fail(["systemctl", "restart", unit], timeout=120)
+        units.activate(unit, "restart")
     return 0
 
 

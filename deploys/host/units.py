@@ -43,8 +43,12 @@ def is_active(unit: str) -> bool:
 
 
 def journal(unit: str, lines: int = JOURNAL_LINES) -> str:
-    """The unit's last journal lines."""
-    said = run(["journalctl", "--no-pager", "-o", "short-iso", "-n", str(lines), "-u", unit])
+    """The last journal lines of the unit's programs and of systemd about it.
+
+    Not what it sends to syslog: a balancer's lines about requests would leave no room for others.
+    """
+    command = ["journalctl", "--no-pager", "-o", "short-iso", "-n", str(lines)]
+    said = run([*command, "_TRANSPORT=stdout", "_TRANSPORT=journal", "-u", unit])
     return said.stdout.strip()
 
 

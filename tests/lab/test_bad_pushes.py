@@ -62,7 +62,7 @@ PUSHES = {
         ("log_min_duration_statement", "was restored"),
     ),
     "PostgreSQL refuses a line of pg_hba.conf": BadPush(
-        {"postgresql.hba_extra": '["host all reports nowhere scram-sha-256"]'},
+        {"postgresql.hba_extra": '["host all reports 192.0.2.0/24 scram"]'},
         ("pg_hba.conf line", "was restored"),
     ),
     "PostgreSQL does not start with it": BadPush(
@@ -99,7 +99,7 @@ def test_a_bad_value_is_told_in_the_daemons_words_and_what_ran_serves_on(
         outcome = pushed.run("-y", *data)
         assert outcome.code != 0, outcome.output
         for words in push.said:
-            assert words in outcome.output
+            assert words in outcome.output, outcome.output
         assert "Traceback" not in outcome.output
         assert contents(pushed) == files
         changed = {

@@ -108,7 +108,7 @@ def assert_expected(applied: Applied, edits: tuple[Edit, ...]) -> None:
     assert applied.rolls == union(edit.rolls for edit in edits)
     assert applied.counts == {name: n for edit in edits for name, n in edit.counts.items()}
     for edit in edits:
-        assert edit.says in applied.output
+        assert edit.says in applied.output, applied.output
 
 
 def union(sets: Iterator[frozenset[str]]) -> frozenset[str]:
