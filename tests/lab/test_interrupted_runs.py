@@ -99,8 +99,8 @@ def reboot(platform: Platform, run: Run, chosen: random.Random) -> None:
     """A host loses its power and is back."""
     host = chosen.choice(HOSTS)
     platform.lab.power_off(host)
-    run.communicate(timeout=END_SECONDS)
     platform.lab.power_on(host)
+    run.communicate(timeout=END_SECONDS)
 
 
 STRIKES: dict[str, Strike] = {
