@@ -3,8 +3,8 @@
 from functools import partial
 
 from deploys.components import credentials, redis, redis_users
-from deploys.engine.redis_passwords import redis_before
 from deploys.engine.operations import install_configs, redis_in_turn
+from deploys.engine.redis_passwords import redis_before
 from deploys.engine.run import here, redis_master
 
 host = here()

@@ -3,13 +3,13 @@
 from functools import partial
 
 from deploys.components import credentials, sentinel
-from deploys.engine.redis_passwords import check_sentinels
 from deploys.engine.operations import (
     converge_redis,
     install_configs,
     read_again,
     redis_in_turn,
 )
+from deploys.engine.redis_passwords import check_sentinels
 from deploys.engine.run import here, redis_master
 from deploys.engine.sentinels import outdated_peers
 
