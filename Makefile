@@ -1,6 +1,6 @@
 # The README's commands. Each installs what it needs first; none does anything clever.
 .DEFAULT_GOAL := help
-.PHONY: help try test unit lint bench lab-up lab-down
+.PHONY: help try test unit lint bench rehearse lab-up lab-down
 
 RUN := .venv/bin
 
@@ -9,6 +9,7 @@ help:
 	@echo "make test      lint, type check, and every test, on the lab's real hosts too"
 	@echo "make unit      the quick tests: no host, no program but Python"
 	@echo "make bench     measure: deploys, empty runs, load"
+	@echo "make rehearse  boot INVENTORY=path in the lab, deploy it, break one host of each group"
 	@echo "make lab-up    boot the lab's hosts; make lab-down stops and removes them"
 
 try:
@@ -27,6 +28,9 @@ lint: .venv/ready
 
 bench: .venv/ready
 	$(RUN)/python -m tests.bench
+
+rehearse: .venv/ready
+	$(RUN)/python -m tests.rehearsal $(INVENTORY)
 
 lab-up: .venv/ready
 	$(RUN)/python -m tests.lab up
