@@ -16,7 +16,7 @@ try:
 	@scripts/try
 
 test: lint
-	$(RUN)/pytest
+	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 unit: .venv/ready
 	$(RUN)/pytest tests/unit -m "not programs"

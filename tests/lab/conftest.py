@@ -32,8 +32,9 @@ ONE = (
 
 
 def lab_name(name: str) -> str:
-    """The name of a lab of the tests, so that runs with another $STELLWERK_LAB stand beside it."""
-    return f"{os.environ.get('STELLWERK_LAB', 'test')}-{name}"
+    """The name of a lab of the tests, so that other runs and pytest's workers stand beside it."""
+    words = (os.environ.get("STELLWERK_LAB", "test"), os.environ.get("PYTEST_XDIST_WORKER"), name)
+    return "-".join(word for word in words if word)
 
 
 def skip_without_lab() -> None:
