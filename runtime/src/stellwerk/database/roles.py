@@ -73,6 +73,26 @@ def random_salt() -> bytes:
     return secrets.token_bytes(SALT_BYTES)
 
 
+def removal_statements(
+    names: Iterable[str], present: Mapping[str, RoleState], database: str, heir: str
+) -> Iterator[Statement]:
+    """What removes the named roles, as far as they exist.
+
+    What they own in `database` goes to `heir`; where they own something in another database, the
+    server refuses, and says what.
+    """
+    for name in sorted(set(names) & present.keys()):
+        role = quote_identifier(name)
+        steps = (
+            "BEGIN",
+            f"REASSIGN OWNED BY {role} TO {quote_identifier(heir)}",
+            f"DROP OWNED BY {role}",
+            f"DROP ROLE {role}",
+            "COMMIT",
+        )
+        yield Statement(f"remove role {name}", ";\n".join(steps), database)
+
+
 def role_statements(
     desired: tuple[Role, ...],
     existing: Mapping[str, RoleState],
