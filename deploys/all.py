@@ -17,6 +17,7 @@ include("deploys/haproxy.py")  # balancers, in front of the instances
 include("deploys/nginx.py")  # balancers, in front of HAProxy and the frontend
 include("deploys/agent.py")  # apps, balancers: the agent, which runs and balances instances
 include("deploys/instances.py")  # databases: what is wanted is declared, until the agents did it
+include("deploys/removal.py")  # every host: what its groups do not need any more goes
 include("deploys/redis_passwords.py")  # caches, sentinels: changed ones, once nobody uses the old
 include("deploys/logins.py")  # databases: passwords of before, once nobody uses them
 include("deploys/verify.py")  # every host: all of it works together

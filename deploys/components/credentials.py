@@ -12,7 +12,10 @@ from stellwerk.database.logins import login_of
 from stellwerk.settings.cluster import ClusterHost
 
 FOLDER = "/etc/stellwerk/credentials"
+LASTING = (FOLDER,)  # until what uses them has left the host
 REDIS, SENTINEL = "redis.", "sentinel."
+STAMPS = ("credentials", *(f"{prefix}passwords" for prefix in (REDIS, SENTINEL)))
+"""The names of the configurations below."""
 
 
 def path(name: str) -> str:
@@ -46,6 +49,12 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
     return {name: secret.get_secret_value() for name, secret in found.items()}
 
 
+def configs(declared: ClusterHost) -> tuple[ConfigSet, ...]:
+    """All of the below, which are installed at different times."""
+    servers = (found for prefix in (REDIS, SENTINEL) for found in passwords(declared, prefix))
+    return (config(declared), *servers)
+
+
 def config(declared: ClusterHost) -> ConfigSet:
     """The folder, and the credentials that are no password of Redis or Sentinel."""
     servers = (path(REDIS), path(SENTINEL))
@@ -54,13 +63,15 @@ def config(declared: ClusterHost) -> ConfigSet:
         "credentials",
         directories=(Directory(FOLDER, mode=0o700),),
         files=(*files, *_logins(declared)),
+        lasting=LASTING,
     )
 
 
 def passwords(declared: ClusterHost, prefix: str) -> tuple[ConfigSet, ...]:
     """The passwords of Redis (`REDIS`) or Sentinel (`SENTINEL`) that this host's groups need."""
     files = tuple(file for file in _files(declared) if file.path.startswith(path(prefix)))
-    return (ConfigSet(f"{prefix}passwords", files=files),) if files else ()
+    config = ConfigSet(f"{prefix}passwords", files=files, lasting=LASTING)
+    return (config,) if files else ()
 
 
 def _files(declared: ClusterHost) -> tuple[File, ...]:

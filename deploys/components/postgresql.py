@@ -6,15 +6,15 @@ from collections.abc import Iterable, Mapping
 from deploys.components import tls
 from deploys.engine import tools
 from deploys.engine.preflight import committed_memory
-from deploys.engine.resources import Activation, Check, ConfigSet, Facts, File
+from deploys.engine.resources import Activation, Check, ConfigSet, Facts, File, Restart
 from stellwerk.database.configuration import render
-from stellwerk.database.convergence import pending_restart
+from stellwerk.database.convergence import Obstacle, differences, pending_restart
 from stellwerk.database.databases import Database, database_statements
 from stellwerk.database.figures import Disk, Workload
 from stellwerk.database.hba import render_hba
 from stellwerk.database.logins import former_logins, with_logins
-from stellwerk.database.roles import Role, role_statements
-from stellwerk.database.setting import ParameterValue
+from stellwerk.database.roles import Role, removal_statements, role_statements
+from stellwerk.database.setting import ParameterValue, given
 from stellwerk.database.state import parse_state
 from stellwerk.database.statement import Statement
 from stellwerk.database.tuning import HostResources, Tuning, TuningInputs, tune
@@ -126,11 +126,22 @@ def config(cluster: Cluster, declared: ClusterHost, facts: Facts) -> ConfigSet:
         parameters |= {"ssl": True, "ssl_cert_file": TLS.certificate, "ssl_key_file": TLS.key}
     further = {key: value for key, value in parameters.items() if key not in chosen.names}
     folder = f"/etc/postgresql/{version(facts)}/main"
+    file = File(drop_in(facts), render(chosen, further), 0o644, "postgres", "postgres")
+    desired = {one.name: one.value for one in chosen.settings}
+    desired |= {key: given(key, value).value for key, value in further.items()}
+    needed_for, perhaps_for = _restarts(file, desired, facts)
     return ConfigSet(
         name,
         files=(
-            File(drop_in(facts), render(chosen, further), 0o644, "postgres", "postgres"),
-            File(f"{folder}/pg_hba.conf", hba(cluster, declared), 0o640, "postgres", "postgres"),
+            file,
+            File(
+                f"{folder}/pg_hba.conf",
+                hba(cluster, declared),
+                0o640,
+                "postgres",
+                "postgres",
+                shown=True,
+            ),
         ),
         activation=Activation(
             unit=unit(facts),
@@ -143,8 +154,33 @@ def config(cluster: Cluster, declared: ClusterHost, facts: Facts) -> ConfigSet:
                     "may-restart" if may_restart else "reload-only",
                 ),
             ),
+            restart=Restart(unit(facts), needed_for, perhaps_for, may_restart),
         ),
         health=checks(facts),
+    )
+
+
+def _restarts(
+    file: File, desired: Mapping[str, str], facts: Facts
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of what changes in the drop-in: what takes a restart, and what perhaps does.
+
+    The server's facts show a parameter only when it is set somewhere.
+    """
+    answer = facts.get("postgresql", {})
+    if not answer or "error" in answer or facts.get("files", {}).get(file.path) == file.as_fact():
+        return (), ()
+    state = parse_state(json.dumps(answer))
+    changing = [
+        one
+        for one in differences(desired, state, file.path)
+        if one.obstacle is not Obstacle.SHADOWED
+    ]
+    present = state.settings
+    known = (one.name for one in changing if one.name in present)
+    return (
+        tuple(name for name in known if present[name].context == "postmaster"),
+        tuple(one.name for one in changing if one.name not in present),
     )
 
 
@@ -210,6 +246,9 @@ def statements(settings: Settings, answer: Facts) -> Iterable[Statement]:
         *migration_statements(ledger.version, database.name),
         *grant_statements(
             LedgerRoles(names.agent, names.ledger, others), ledger.privileges, database.name
+        ),
+        *removal_statements(
+            settings.postgresql.remove_roles, state.roles, database.name, names.owner
         ),
     )
 

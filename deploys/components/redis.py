@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
-from deploys.components import credentials, tls
+from deploys.components import tls
 from deploys.components.master import Endpoint
 from deploys.components.redis_users import ACL_FILE
 from deploys.engine import tools
@@ -29,6 +29,8 @@ PACKAGES = ("redis-server", "redis-tools")
 MASKED = ("redis-server.service",)  # instances are named by their port instead
 TLS = tls.Copy("/etc/redis/tls", "redis")
 
+REMOVAL_REASON = "is declared no more and goes; what it stored stays in /var/lib/redis"
+
 Role = Literal["master", "slave"]
 
 
@@ -42,6 +44,11 @@ class Server:
     @property
     def unit(self) -> str:
         return f"redis-server@{self.port}.service"
+
+    @property
+    def component(self) -> str:
+        """What a plan and the record of runs call it."""
+        return f"redis {self.port}"
 
     @property
     def endpoint(self) -> Endpoint:
@@ -159,8 +166,8 @@ def settings_requests(
             "parameters": parameters,
             "to_default": to_default,
         }
-        summary = ", ".join(named) or "keeping what is set"
-        found.append(RedisRequest("redis", f"Redis on port {server.port}: {summary}", document))
+        reason = f"setting {', '.join(named)}" if named else "keeping what is set"
+        found.append(RedisRequest("redis", server.component, reason, document))
     return tuple(found)
 
 
@@ -179,8 +186,8 @@ def restarts(
         }
         if waiting and present["replication"]["role"] == role:
             document = {**_hand_over(cluster, declared, server), "directives": waiting}
-            summary = f"restarting the Redis on port {server.port} for {', '.join(waiting)}"
-            found.append(RedisRequest("restart-redis", summary, document))
+            reason = f"restarting it for {', '.join(waiting)}"
+            found.append(RedisRequest("restart-redis", server.component, reason, document))
     return tuple(found)
 
 
@@ -201,24 +208,16 @@ def removals(
         left.remove(port)
         server = Server(declared.address, int(port))
         files, stamps = [server.configuration], [f"redis-{port}"]
-        if not left:  # the last one needs no users and no passwords any more
-            files += [ACL_FILE, *_own_credentials(declared)]
+        if not left:  # after the last one there are no users any more
+            files.append(ACL_FILE)
             stamps.append("redis-users")
         document = {
             **_hand_over(cluster, declared, server),
             "files": files,
             "stamps": stamps,
         }
-        found.append(RedisRequest("remove-redis", f"removing the Redis on port {port}", document))
+        found.append(RedisRequest("remove-redis", server.component, REMOVAL_REASON, document))
     return tuple(found)
-
-
-def _own_credentials(declared: ClusterHost) -> tuple[str, ...]:
-    """The files of passwords that only a host with a Redis server has."""
-    names = ("redis.admin", "redis.replication")
-    return tuple(
-        credentials.path(name) for name in names if name not in credentials.wanted(declared)
-    )
 
 
 def _hand_over(cluster: Cluster, declared: ClusterHost, server: Server) -> dict[str, Any]:

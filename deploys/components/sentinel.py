@@ -31,6 +31,11 @@ def unit(settings: Settings) -> str:
     return f"redis-sentinel@{settings.sentinel.port}.service"
 
 
+def component(port: int) -> str:
+    """What a plan and the record of runs call a Sentinel."""
+    return f"sentinel {port}"
+
+
 def options(cluster: Cluster, settings: Settings) -> dict[str, str]:
     """What Sentinel keeps for its master, as SENTINEL MASTER shows it."""
     sentinel = settings.sentinel
@@ -122,7 +127,7 @@ def live_commands(
     if digest not in found["accepts"]:
         commands.append(("ACL", "SETUSER", "default", f"#{digest}"))
         changed.append("a further password")
-    return _kept(settings, commands, ", ".join(changed))
+    return _kept(settings, commands, f"setting {', '.join(changed)}")
 
 
 def peer_commands(declared: ClusterHost, facts: Facts) -> tuple[RedisRequest, ...]:
@@ -138,7 +143,7 @@ def peer_commands(declared: ClusterHost, facts: Facts) -> tuple[RedisRequest, ..
         "sentinel-pass",
         Secret("sentinel.password").document(),
     )
-    return _kept(settings, [told], "the password for the others")
+    return _kept(settings, [told], "setting the password for the others")
 
 
 def withdrawals(
@@ -148,16 +153,13 @@ def withdrawals(
     found = _running(declared, facts)
     wanted = sorted(set(digests) & set(found["accepts"])) if found else []
     commands: list[Words] = [("ACL", "SETUSER", "default", f"!{digest}") for digest in wanted]
-    return _kept(declared.settings, commands, "without the password of before")
+    return _kept(declared.settings, commands, "withdrawing the password of before")
 
 
 def removals(declared: ClusterHost, facts: Facts) -> tuple[RedisRequest, ...]:
     """The Sentinels that this host no longer should have, as requests to it."""
     own = [declared.settings.sentinel.port] if "sentinels" in declared.groups else []
-    names = () if own else ("redis.sentinel", "sentinel.password")
-    passwords = [
-        credentials.path(name) for name in names if name not in credentials.wanted(declared)
-    ]
+    passwords = [] if own else [credentials.path("redis.sentinel")]
     found = []
     for port in facts.get("sentinel", {}):
         if int(port) not in own:
@@ -167,8 +169,8 @@ def removals(declared: ClusterHost, facts: Facts) -> tuple[RedisRequest, ...]:
                 "files": [_configuration(int(port)), *passwords],
                 "stamps": [] if own else ["sentinel", "sentinel-redis-password"],
             }
-            summary = f"removing the Sentinel on port {port}"
-            found.append(RedisRequest("remove-redis", summary, document))
+            reason = "is declared no more and goes"
+            found.append(RedisRequest("remove-redis", component(int(port)), reason, document))
     return tuple(found)
 
 
@@ -192,13 +194,13 @@ def _running(declared: ClusterHost, facts: Facts) -> Facts | None:
     return found if settings.master_name in found.get("masters", {}) else None
 
 
-def _kept(settings: Settings, commands: Sequence[Words], summary: str) -> tuple[RedisRequest, ...]:
+def _kept(settings: Settings, commands: Sequence[Words], reason: str) -> tuple[RedisRequest, ...]:
     if not commands:
         return ()
     port = settings.sentinel.port
     kept = [*map(list, commands), ["SENTINEL", "FLUSHCONFIG"]]
     document = {"port": port, "sentinel": True, "commands": kept}
-    return (RedisRequest("redis", f"Sentinel on port {port}: {summary}", document),)
+    return (RedisRequest("redis", component(port), reason, document),)
 
 
 def _configuration(port: int) -> str:

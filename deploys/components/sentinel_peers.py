@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from deploys.components import sentinel
 from deploys.components.master import Endpoint
 from deploys.components.redis import all_servers
 from deploys.engine.resources import Facts, RedisRequest
@@ -51,7 +52,8 @@ def requests(declared: ClusterHost, found: Peers) -> tuple[RedisRequest, ...]:
     settings = declared.settings.sentinel
     listed = ", ".join(dict.fromkeys(f"{address}:{port}" for address, port, _ in found.gone))
     document = {"port": settings.port, "name": settings.master_name, "gone": list(found.gone)}
-    return (RedisRequest("forget", f"having the Sentinel forget {listed}", document),)
+    reason = f"forgetting {listed}"
+    return (RedisRequest("forget", sentinel.component(settings.port), reason, document),)
 
 
 def _identities(cluster: Cluster, facts: Mapping[str, Facts]) -> dict[Endpoint, str]:

@@ -12,9 +12,10 @@ from deploys.components.generations import Generation
 from deploys.components.progress import Progress
 from deploys.components.runtime import release
 from deploys.engine import tools
+from deploys.engine.changes import Left
 from deploys.engine.invocation import Refused
 from deploys.engine.resources import ConfigSet, Facts, why_install
-from deploys.engine.run import ask, current_run, facts_of, here, hosts_of_run
+from deploys.engine.run import ask, current_run, facts_of, here, hosts_of_run, note
 from stellwerk.database.statement import Statement, psql_script
 from stellwerk.instances.documents import SNAPSHOT_QUERY, DocumentError, parse_snapshot
 from stellwerk.instances.model import Snapshot
@@ -88,15 +89,40 @@ def progress_of_services(wanted: Wanted) -> Sequence[Progress]:
     return progress.of_services(current_run().cluster, snapshot)
 
 
-def strays(declared: ClusterHost, facts: Facts) -> list[str]:
-    """Pinned instances on a host whose service, or port, is not in the settings any more."""
+def strays(declared: ClusterHost, facts: Facts) -> Sequence[str]:
+    """Pinned instances on a host whose service, or port, is not in the settings any more.
+
+    On a host that is in `apps` no more these are all. They are left alone by a run that does not
+    tell the ledger and the balancers that they go.
+    """
     settings = declared.settings
     found = []
-    for name in facts["pins"]:
+    for name in sorted(facts["pins"]):
         service, _, port = name.partition("@")
-        if service not in settings.services or int(port) not in settings.ports(service):
+        known = "apps" in declared.groups and service in settings.services
+        if not known or int(port) not in settings.ports(service):
             found.append(name)
-    return sorted(found)
+    if found and (missing := removal_waits_for()):
+        stay = f"{', '.join(found)} should stop, but run on until a run includes {missing}"
+        note(Left("instances", stay))
+        _warn_once(stay)
+        return ()
+    return found
+
+
+def kept_generations(declared: ClusterHost) -> Sequence[str]:
+    """What a host is to keep as it is wanted there, as `NAME:GENERATION`."""
+    if "apps" not in declared.groups:
+        return ()
+    known = declared.settings.services
+    return [f"{name}:{one.digest}" for name, one in wanted_generations().items() if name in known]
+
+
+def removal_waits_for() -> str:
+    """Who is not in this run but has to know before anything goes: ledger and balancers."""
+    run = current_run()
+    needed = {one.name for group in ("databases", "balancers") for one in run.cluster.group(group)}
+    return ", ".join(sorted(needed - hosts_of_run()))
 
 
 def _on_every_host(apps: Sequence[ClusterHost]) -> Mapping[str, Generation]:

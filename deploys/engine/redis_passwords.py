@@ -2,11 +2,16 @@
 
 from collections.abc import Collection, Mapping
 
-from pyinfra import logger
-
 from deploys.components import credentials, redis_users, rotation, sentinel
 from deploys.engine.invocation import Refused
-from deploys.engine.run import current_run, facts_of, here, hosts_of_run, redis_facts
+from deploys.engine.run import (
+    current_run,
+    facts_of,
+    here,
+    hosts_of_run,
+    leave_until_unused,
+    redis_facts,
+)
 from stellwerk.settings import Settings
 
 
@@ -67,12 +72,8 @@ def _is_used(what: str, digest: str) -> bool:
     facts = facts_of(hosts)
     silent = [f"{host.name}, which cannot be asked" for host in hosts if host.name not in facts]
     users = [*map(str, rotation.uses(facts, digest)), *silent]
-    if users and what not in run.said:
-        run.said.add(what)
-        logger.warning(
-            f"    the password of before of {what} still counts, as it is used by"
-            f" {', '.join(users)}; a run that finds it unused withdraws it"
-        )
+    if users:
+        leave_until_unused("passwords", f"the password of before of {what}", ", ".join(users))
     return bool(users)
 
 

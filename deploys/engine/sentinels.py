@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 
-from pyinfra import logger
-
 from deploys.components import sentinel_peers
 from deploys.engine.resources import Facts, RedisRequest
-from deploys.engine.run import here, redis_facts
+from deploys.engine.run import here, leave, redis_facts
 
 
 def outdated_peers(_facts: Facts) -> Iterable[RedisRequest]:
@@ -14,11 +12,9 @@ def outdated_peers(_facts: Facts) -> Iterable[RedisRequest]:
     one = here()
     found = sentinel_peers.peers(one.run.cluster, one.declared, redis_facts())
     for stranger in found.strangers:
-        if str(stranger) not in one.run.said:
-            one.run.said.add(str(stranger))
-            logger.warning(
-                f"    {stranger} still takes part in {one.settings.sentinel.master_name}, but is"
-                " not in the inventory; switch it off, or put its host back without groups, and"
-                " run again"
-            )
+        leave(
+            "sentinel",
+            f"{stranger} still takes part in {one.settings.sentinel.master_name}, but is not in the"
+            " inventory; switch it off, or put its host back without groups, and run again",
+        )
     return sentinel_peers.requests(one.declared, found)

@@ -1,14 +1,14 @@
 """Taking a Redis server or a Sentinel off this host, when its group no longer has the host.
 
-A master hands over before. What Redis has stored stays in its folder, for the operator to remove.
+A master hands over before. What Redis has stored stays in its folder, for the operator to remove;
+passwords go with all that the host needs no more, by `removal`.
 """
 
 from pathlib import Path
 from typing import Any
 
-from . import redis, redis_notes, units
+from . import redis, redis_notes, stamps, units
 from .command import Failure, run, run_or_fail
-from .paths import STAMPS
 from .redis_failover import hand_over
 from .resp import RedisError
 
@@ -34,5 +34,5 @@ def remove(document: dict[str, Any]) -> None:
     redis_notes.forget(port)
     for path in document["files"]:
         Path(path).unlink(missing_ok=True)
-    for stamp in document["stamps"]:
-        (STAMPS / f"{stamp}.json").unlink(missing_ok=True)
+    for name in document["stamps"]:
+        stamps.remove(name)

@@ -68,6 +68,10 @@ def activate(unit: str, how: str) -> None:
 
 
 def enable(unit: str) -> None:
+    """Have a unit started at boot, also one that was masked."""
+    if state(unit).get("UnitFileState", "").startswith("masked"):
+        run_or_fail(["systemctl", "unmask", "--quiet", unit])
+        run_or_fail(["systemctl", "unmask", "--quiet", "--runtime", unit])
     run_or_fail(["systemctl", "enable", "--quiet", unit])
 
 

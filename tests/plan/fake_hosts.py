@@ -13,9 +13,11 @@ from deploys.engine.release import release_for
 GIGABYTE = 1024**3
 PREFIX = "/opt/stellwerk"
 SECTIONS = (
+    "run",
     "packages",
     "stamps",
     "files",
+    "folders",
     "units",
     "redis",
     "sentinel",
@@ -55,6 +57,9 @@ def role(name: str, verifier: str) -> Facts:
     }
 
 
+_READING = ("verify", "look", "hold", "lease", "release-run")
+
+
 @dataclass(frozen=True)
 class Sent:
     """A command that went to a host, and what it was given on standard input."""
@@ -65,9 +70,9 @@ class Sent:
 
     @property
     def reads(self) -> bool:
-        """Whether it leaves the host as it is: facts and the checks at the end."""
+        """Whether it leaves the host as it is: facts, locks and the checks at the end."""
         facts = self.command.startswith(('if [ "$(id -u)"', "set -e; t=$(mktemp -d)"))
-        return facts or self.command.endswith("/host verify")
+        return facts or self.command.rpartition("/host ")[2] in _READING
 
     @property
     def tool(self) -> str:
@@ -120,7 +125,16 @@ def _install(facts: Facts, document: Facts) -> None:
     for config in document["configs"]:
         unit = config["activate"]["unit"]
         contents = {file["path"]: base64.b64decode(file["content"]) for file in config["files"]}
-        facts["stamps"][config["name"]] = {"digest": config["digest"]}
+        facts["stamps"][config["name"]] = {
+            "digest": config["digest"],
+            "files": [file["path"] for file in config["files"] if not file["seed"]],
+            "directories": [folder["path"] for folder in config["directories"]],
+            "units": [unit] if unit else [],
+        }
+        for folder in config["directories"]:
+            facts["folders"][folder["path"]] = {
+                key: folder[key] for key in ("mode", "owner", "group")
+            }
         for file in config["files"]:
             facts["files"][file["path"]] = {
                 "sha256": hashlib.sha256(contents[file["path"]]).hexdigest(),

@@ -7,11 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.database.postgres_server import find_binaries, running
-
 from .conftest import ADDRESSES, GROUPS, MARKER, REPOSITORY, MakeSite, Outcome, with_tools
 from .fake_database import Database
-from .fake_hosts import Facts, Sent, obedient
+from .fake_hosts import Facts, Sent
 
 # Configurations that belong to the hosts of some groups; all others are every host's.
 OWNED = {
@@ -107,27 +105,6 @@ def test_no_password_of_a_role_is_sent_in_the_clear(first_run: Outcome) -> None:
     roles, declaration = (one.stdin for one in first_run.sent if one.tool == "postgresql")
     assert "SCRAM-SHA-256$" in roles
     assert MARKER not in roles + declaration
-
-
-@pytest.fixture(scope="module")
-def database(first_run: Outcome) -> Iterator[Database]:
-    """A PostgreSQL that did what db-1 was told, and agents that did what the ledger says."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server is installed here")
-    with running(binaries) as server:
-        database = Database(server)
-        database.obey(first_run.to("db-1"))
-        yield database
-
-
-@pytest.fixture
-def settled(first_run: Outcome, database: Database) -> dict[str, Facts]:
-    """The hosts as they are after they did all that the first run told them."""
-    found = {host: obedient(first_run.to(host)) for host in ADDRESSES}
-    database.let_agents_work()
-    found["db-1"]["postgresql"] = database.facts()
-    return found
 
 
 @pytest.fixture
@@ -284,4 +261,4 @@ def test_an_instance_that_is_declared_no_more_is_stopped(
     done = make_site({host: with_tools(facts) for host, facts in settled.items()}).run("-y")
     (told,) = done.changes
     assert (told.host, told.tool) == ("app-1", "remove-instances")
-    assert json.loads(told.stdin) == {"instances": [f"{CORE}@9999", "gone@8101"]}
+    assert json.loads(told.stdin)["instances"] == [f"{CORE}@9999", "gone@8101"]

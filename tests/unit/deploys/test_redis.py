@@ -164,7 +164,7 @@ def test_the_users_stay_until_the_last_server_of_a_host_has_left(cluster: Cluste
     assert "/etc/redis/users.acl" in last.document["files"]
 
 
-def test_a_host_that_leaves_keeps_no_users_and_no_passwords(cluster: Cluster) -> None:
+def test_a_host_that_leaves_keeps_no_users(cluster: Cluster) -> None:
     leaving = host_of(cluster, "balancers")
     facts = {"redis": {"6379": {"replication": {"role": "slave"}}}, "sentinel": {"26379": {}}}
     (server,) = redis.removals(cluster, leaving, facts, "slave")
@@ -172,13 +172,10 @@ def test_a_host_that_leaves_keeps_no_users_and_no_passwords(cluster: Cluster) ->
     assert set(server.document["files"]) == {
         "/etc/redis/redis-6379.conf",
         "/etc/redis/users.acl",
-        "/etc/stellwerk/credentials/redis.admin",
-        "/etc/stellwerk/credentials/redis.replication",
     }
     assert set(watcher.document["files"]) == {
         "/etc/redis/sentinel-26379.conf",
         "/etc/stellwerk/credentials/redis.sentinel",
-        "/etc/stellwerk/credentials/sentinel.password",
     }
     assert sentinel.removals(host_of(cluster, "sentinels"), facts) == ()
 

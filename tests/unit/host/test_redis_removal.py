@@ -33,7 +33,6 @@ def server(host: Host, monkeypatch: pytest.MonkeyPatch) -> Server:
     host.unit(UNIT)
     monkeypatch.setattr(redis, "connect", lambda _port: found)
     monkeypatch.setattr(redis_notes, "STATE", host.state)
-    monkeypatch.setattr(redis_removal, "STAMPS", host.state / "stamps")
     return found
 
 
