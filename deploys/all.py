@@ -12,6 +12,7 @@ include("deploys/sentinel.py")  # sentinels, which watch the caches; every host:
 include("deploys/postgresql.py")  # databases
 include("deploys/runtime.py")  # every host: the release of stellwerk
 include("deploys/programs.py")  # apps: the releases of the users' programs
+include("deploys/leaving.py")  # databases: services that are declared no more leave
 include("deploys/services.py")  # databases: the sample's data; apps: what instances are to run
 include("deploys/haproxy.py")  # balancers, in front of the instances
 include("deploys/nginx.py")  # balancers, in front of HAProxy and the frontend

@@ -20,6 +20,7 @@ install_packages(
 converge_postgresql(
     plan=partial(postgresql.new_logins, host.settings) if "databases" in host.groups else None,
     what="passwords",
+    at_first=False,
     name="PostgreSQL passwords that are new",
 )
 install_configs(

@@ -80,13 +80,35 @@ def progress_of_services(wanted: Wanted) -> Sequence[Progress]:
     Raises Refused where the ledger does not answer.
     """
     tidying = [Statement("", sql, wanted.database) for sql in declaration.removals(wanted)]
-    query = Statement("", SNAPSHOT_QUERY, wanted.database)
-    request = json.dumps({"script": psql_script([*tidying, query])})
+    return progress.of_services(current_run().cluster, _snapshot(tidying, wanted.database))
+
+
+def leave(answer: Facts) -> Iterable[Statement]:
+    """What has the instances leave of services that are none any more."""
+    present, snapshot = here(), declaration.snapshot_of(answer)
+    services = present.run.cluster.group("apps")[0].settings.services
+    if snapshot is None:
+        return ()
+    return declaration.leave(present.settings.postgresql.database, services.keys(), snapshot)
+
+
+def progress_of_leaving() -> Sequence[Progress]:
+    """Ask the ledger how far the instances are of services that are none any more.
+
+    Raises Refused where the ledger does not answer.
+    """
+    database = here().settings.postgresql.database
+    return progress.of_leaving(current_run().cluster, _snapshot([], database))
+
+
+def _snapshot(before: Iterable[Statement], database: str) -> Snapshot:
+    """What the ledger says when these statements are done."""
+    query = Statement("", SNAPSHOT_QUERY, database)
+    request = json.dumps({"script": psql_script([*before, query])})
     try:
-        snapshot = parse_snapshot(ask(f"{tools.RUN} query", request))
+        return parse_snapshot(ask(f"{tools.RUN} query", request))
     except DocumentError as error:
         raise Refused(f"{host.print_prefix}{error}") from error
-    return progress.of_services(current_run().cluster, snapshot)
 
 
 def strays(declared: ClusterHost, facts: Facts) -> Sequence[str]:

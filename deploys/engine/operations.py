@@ -18,7 +18,7 @@ from pyinfra.context import host, state
 from deploys.components.declaration import Wanted
 from deploys.components.passwords import Use, longest
 from deploys.components.programs import ServiceProgram, is_on
-from deploys.components.progress import Progress, is_over
+from deploys.components.progress import Progress, is_over, services_that_leave
 from deploys.components.removal import Removal
 from deploys.engine import bootstrap, tools
 from deploys.engine.changes import (
@@ -56,6 +56,7 @@ from stellwerk.database.statement import Statement, psql_script
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 WAIT_SECONDS = 1.0  # between two looks at the ledger
 SHOWN_STATEMENTS = 3  # the others are details
+LEAVE_SECONDS = 600.0  # without any movement; what the settings said of the service is gone
 VERIFY_SECONDS = 60  # a replica's first sync and a balancer's health checks end well within this
 
 
@@ -263,14 +264,19 @@ def read_again(sections: Iterable[str], changed_elsewhere: Callable[[], bool]) -
 
 
 @operation()
-def converge_postgresql(plan: Callable[[Facts], Iterable[Statement]] | None, what: str) -> Commands:
-    """Run the statements that bring roles and databases to the settings (C4)."""
+def converge_postgresql(
+    plan: Callable[[Facts], Iterable[Statement]] | None, what: str, at_first: bool = True
+) -> Commands:
+    """Run the statements that bring roles and databases to the settings (C4).
+
+    `at_first`: a server that is yet to be installed needs some, too.
+    """
     if plan is None:
         return
 
     def decide() -> Sequence[Step]:
         present = _fresh("postgresql")["postgresql"]
-        if not state.is_executing and (not present or "error" in present):
+        if not state.is_executing and ("error" in present or (at_first and not present)):
             note(Later(what, present.get("error", "decided when PostgreSQL runs there")))
         return _statement_steps(what, list(plan(present)))
 
@@ -408,22 +414,45 @@ def wait_for_instances(
         logger.error(f"{host.print_prefix}what runs is not known: {present['error']}; run again")
         yield _failure()
         return
-    declared, start = wanted(), time.monotonic()
-    effects = Effects(
-        poll=lambda: progress(declared),
-        say=lambda line: logger.info(f"{host.print_prefix}{line}"),
-        elapsed=lambda: time.monotonic() - start,
-        pause=lambda: time.sleep(WAIT_SECONDS),
-    )
+    declared = wanted()
     patience = {
         name: float(one.rollout.progress_timeout_seconds) for name, one in declared.services.items()
     }
-    reasons = follow(effects, patience)
+    reasons = follow(_effects(lambda: progress(declared)), patience)
     refresh("postgresql")
     for line in reasons:
         logger.error(f"{host.print_prefix}{line}")
     if reasons:
         yield _failure()
+
+
+@operation()
+def wait_for_leaving(progress: Callable[[], Sequence[Progress]] | None) -> Commands:
+    """Wait until services that are none any more have no instances, where that comes to pass.
+
+    Those that are left are stopped as they are, by `remove_instances`. Changes nothing.
+    """
+    if progress is None or not state.is_executing:
+        return
+    leaving = services_that_leave(here().run.cluster, _fresh("postgresql")["postgresql"])
+    if not leaving:
+        host.noop("no service leaves")
+        return
+    patience = dict.fromkeys(leaving, LEAVE_SECONDS)
+    for line in follow(_effects(progress), patience, then="it is stopped as it is"):
+        logger.warning(f"{host.print_prefix}{line}")
+    refresh("postgresql")
+    yield from ()
+
+
+def _effects(poll: Callable[[], Sequence[Progress]]) -> Effects:
+    start = time.monotonic()
+    return Effects(
+        poll=poll,
+        say=lambda line: logger.info(f"{host.print_prefix}{line}"),
+        elapsed=lambda: time.monotonic() - start,
+        pause=lambda: time.sleep(WAIT_SECONDS),
+    )
 
 
 @operation()

@@ -246,8 +246,9 @@ GONE = "aktienanalyse-events"
 
 def test_a_service_that_is_declared_no_more_goes_and_nothing_else(settled: Platform) -> None:
     put_foreign_files(settled)
-    services = settled.folder / "group_data" / "services.py"
-    services.write_text(f"{services.read_text()}\ndel services[{GONE!r}]\n")
+    for name, services in (("services.py", "services"), ("scaling.py", 'scaling["services"]')):
+        file = settled.folder / "group_data" / name
+        file.write_text(f"{file.read_text()}\ndel {services}[{GONE!r}]\n")
     plan = see(settled, "plan")
     stopped = {one for one in plan.effects(HOST) if one.startswith("stop")}
     assert stopped == {f"stop {GONE}@830{port}.service" for port in (1, 2)}

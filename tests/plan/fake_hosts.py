@@ -57,7 +57,7 @@ def role(name: str, verifier: str) -> Facts:
     }
 
 
-_READING = ("verify", "look", "hold", "lease", "release-run")
+_READING = ("verify", "look", "hold", "lease", "release-run", "query")
 
 
 @dataclass(frozen=True)

@@ -271,3 +271,38 @@ def test_a_group_that_a_host_leaves_is_taken_off_it_when_instances_have_left(
     kept = site.run("-y", "--limit", "caches")
     assert kept.changes == ()
     assert "run on until a run includes db-1, lb-1" in kept.errors
+
+
+EVENTS = "aktienanalyse-events"
+WITHOUT_EVENTS = tuple(
+    word
+    for section in ("services", "scaling.services")
+    for word in ("--data", f"{section}.{EVENTS}=null")
+)
+
+
+@pytest.fixture
+def left_behind(make_site: MakeSite, settled: dict[str, Facts]) -> Site:
+    """A service's instances run; when the ledger is asked again, its agents have let them go."""
+    answers = {host: with_tools(facts) for host, facts in settled.items()}
+    snapshot = json.loads(json.dumps(settled["db-1"]["postgresql"]["ledger"]["snapshot"]))
+    snapshot["instances"] = [one for one in snapshot["instances"] if one["service"] != EVENTS]
+    answers["db-1"]["/host query"] = json.dumps(snapshot)
+    return make_site(answers)
+
+
+def test_a_service_that_is_declared_no_more_leaves_before_anything_else_of_it_goes(
+    left_behind: Site,
+) -> None:
+    plan = left_behind.see("plan", *WITHOUT_EVENTS)
+    assert plan.code == 0, plan.errors
+    assert f"{EVENTS}: 0 on app-1" in plan.output
+    assert f"STOP {EVENTS}@8301.service" in plan.output
+    outcome = left_behind.run("-y", *WITHOUT_EVENTS)
+    assert outcome.code == 0, outcome.errors
+    assert "it is stopped as it is" not in outcome.said
+    asked = next(place for place, one in enumerate(outcome.sent) if "host query" in one.command)
+    told = [place for place, one in enumerate(outcome.sent) if '"name": "haproxy"' in one.stdin]
+    told += [place for place, one in enumerate(outcome.sent) if '"name": "agent"' in one.stdin]
+    assert len(told) == len(GROUPS["balancers"]) + 1 + len(GROUPS["apps"])
+    assert asked < min(told)
