@@ -79,7 +79,7 @@ def solo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
     """Three Debian 12 hosts with a Redis and a Sentinel each after one complete run."""
     skip_without_lab()
-    platform = Platform("redisops", CACHES, tmp_path_factory.mktemp("redisops"))
+    platform = Platform(lab_name("caches"), CACHES, tmp_path_factory.mktemp("caches"))
     platform.lab.up()
     platform.lab.reset("bare")
     platform.deploy()
