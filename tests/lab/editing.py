@@ -44,10 +44,17 @@ class Editor:
     """Applies edits; each stays in force for those that follow.
 
     + at_rest: whether nothing is on its way any more that a run does not wait for
+    + explain: what the cluster says of itself, for a report
     """
 
-    def __init__(self, platform: Platform, at_rest: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        platform: Platform,
+        at_rest: Callable[[], bool] = lambda: True,
+        explain: Callable[[], str] | None = None,
+    ) -> None:
         self.platform = platform
+        self.explain = explain or platform.journals
         self.said = ""  # by the last run
         self._at_rest = at_rest
         self._given: dict[str, str] = {}

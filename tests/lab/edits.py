@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 
 from tests.lab.platform import Node
 
-SERVER = "redis-server@6379.service"
-
 
 @dataclass(frozen=True)
 class InForce:
@@ -49,78 +47,3 @@ class Edit:
     rolls: frozenset[str] = frozenset()
     counts: Mapping[str, int] = field(default_factory=dict)
     says: str = ""
-
-
-CACHES = ("cache-1", "cache-2", "cache-3")
-_CREDENTIALS = "/etc/stellwerk/credentials"
-_REDIS = f"REDISCLI_AUTH=$(cat {_CREDENTIALS}/redis.admin) redis-cli -p 6379 --user admin"
-_SENTINEL = (
-    f"REDISCLI_AUTH=$(cat {_CREDENTIALS}/sentinel.password) redis-cli -p 26379"
-    " SENTINEL MASTER aktienanalyse-redis"
-)
-
-
-def _redis(directive: str, value: str) -> tuple[InForce, ...]:
-    return (InForce(CACHES, f"{_REDIS} CONFIG GET {directive} | tail -n 1", value),)
-
-
-def _sentinel(option: str, value: str) -> tuple[InForce, ...]:
-    return (InForce(CACHES, f"{_SENTINEL} | grep -A 1 -x {option} | tail -n 1", value),)
-
-
-REDIS = (
-    Edit(
-        "Redis: memory for data",
-        {"redis.maxmemory": "768MB"},
-        _redis("maxmemory", str(768 * 1024**2)),
-    ),
-    Edit(
-        "Redis: eviction policy",
-        {"redis.maxmemory_policy": "volatile-lru"},
-        _redis("maxmemory-policy", "volatile-lru"),
-    ),
-    Edit(
-        "Redis: save points",
-        {"redis.save": '[{"seconds": 600, "changes": 5}]'},
-        _redis("save", "600 5"),
-    ),
-    Edit("Redis: no save points", {"redis.save": "[]"}, _redis("save", "")),
-    Edit(
-        "Redis: idle clients",
-        {"redis.timeout_seconds": "120"},
-        _redis("timeout", "120"),
-    ),
-    Edit(
-        "Redis: a further directive",
-        {"redis.parameters": '{"lazyfree-lazy-eviction": "yes"}'},
-        _redis("lazyfree-lazy-eviction", "yes"),
-    ),
-    Edit(
-        "Redis: the further directive taken back",
-        {"redis.parameters": "{}"},
-        _redis("lazyfree-lazy-eviction", "no"),
-    ),
-    Edit(
-        "Redis: two settings that take a restart",
-        {"redis.tcp_backlog": "600", "redis.parameters": '{"databases": "32"}'},
-        (*_redis("tcp-backlog", "600"), *_redis("databases", "32")),
-        restarts=frozenset(f"{host} {SERVER}" for host in CACHES),
-        fails_over=True,
-    ),
-    Edit(
-        "Sentinel: silence until a server counts as down",
-        {"sentinel.down_after_milliseconds": "4000"},
-        _sentinel("down-after-milliseconds", "4000"),
-    ),
-    Edit(
-        "Sentinel: time for a failover",
-        {"sentinel.failover_timeout_milliseconds": "15000"},
-        _sentinel("failover-timeout", "15000"),
-    ),
-    Edit("Sentinel: quorum", {"sentinel.quorum": "3"}, _sentinel("quorum", "3")),
-    Edit(
-        "Sentinel: quorum as the majority again",
-        {"sentinel.quorum": "null"},
-        _sentinel("quorum", "2"),
-    ),
-)

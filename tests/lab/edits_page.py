@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.lab.edits import REDIS, Edit
+from tests.lab.clients import Noticed
+from tests.lab.editing import Applied
+from tests.lab.edits import Edit
 from tests.lab.edits_services import ALL
 from tests.lab.lab import REPOSITORY
 from tests.lab.steps import STEPS
@@ -19,22 +21,17 @@ NOTHING = "nothing is reloaded, restarted or rolled"
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run with the edits of a step did to the lab under load."""
+    """What one run with the edits of a step did to the lab, and what its clients noticed."""
 
     step: str
     edits: int
-    changed_operations: int
-    reloads: int
-    restarts: int
-    rolled_services: int
-    seconds: float
-    requests: int
-    failed: int
+    applied: Applied
+    noticed: Noticed
 
 
 def effects() -> str:
     """A row for every edit of the matrix."""
-    edits = (*(edit for step in STEPS.values() for edit in step), *REDIS)
+    edits = (edit for step in STEPS.values() for edit in step)
     return _table(("you edit", "what happens"), ((edit.name, effect(edit)) for edit in edits))
 
 
@@ -58,17 +55,19 @@ def figures(measured: Iterable[Measured]) -> str:
     heading = (
         *("edits in one run", "changed operations", "reloads", "restarts", "services rolled"),
         *("seconds", "requests meanwhile", "failed"),
+        *("writes to Redis", "lost", "longest without a write"),
     )
-    return _table(
-        heading,
-        (
-            (
-                *(f"{one.step} ({one.edits})", str(one.changed_operations), str(one.reloads)),
-                *(str(one.restarts), str(one.rolled_services), f"{one.seconds:.1f}"),
-                *(str(one.requests), str(one.failed)),
-            )
-            for one in measured
-        ),
+    return _table(heading, map(_row, measured))
+
+
+def _row(one: Measured) -> tuple[str, ...]:
+    applied, noticed = one.applied, one.noticed
+    return (
+        *(f"{one.step} ({one.edits})", str(applied.changed_operations)),
+        *(str(len(found)) for found in (applied.reloads, applied.restarts, applied.rolls)),
+        *(f"{applied.seconds:.1f}", str(noticed.requests), str(noticed.failed)),
+        *(str(noticed.writes), str(len(noticed.lost_writes))),
+        f"{noticed.seconds_without_writes:.2f} s",
     )
 
 

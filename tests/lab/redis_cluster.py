@@ -17,7 +17,7 @@ REDIS_PORT, SENTINEL_PORT = 6379, 26379
 SENTINEL_CLIENT = "a client of Sentinel"
 SETTLE_SECONDS = 60.0
 FIRST_WRITES = 10
-_RANGE = 1_000_000  # numbers apart, so that each client's are its own
+_FIRSTS = count(0, 1_000_000)  # numbers apart, so that each client's are its own
 
 
 def cache(number: int, *groups: str) -> Node:
@@ -29,15 +29,20 @@ CACHES = tuple(map(cache, (1, 2, 3)))
 
 
 class RedisCluster:
-    """Reads and drives the cluster of a platform whose caches and Sentinels are the same hosts."""
+    """Reads and drives the Redis servers of a platform; a Sentinel runs beside each of them."""
 
     def __init__(self, platform: Platform) -> None:
         self.platform = platform
-        self._firsts = count(0, _RANGE)
 
     @property
     def nodes(self) -> tuple[Node, ...]:
         return tuple(node for node in self.platform.nodes if "caches" in node.groups)
+
+    @property
+    def sentinels(self) -> list[tuple[str, int]]:
+        """Where clients find the Sentinels."""
+        nodes = self.platform.nodes
+        return [(node.address, SENTINEL_PORT) for node in nodes if "sentinels" in node.groups]
 
     def redis(self, host: str, command: str, check: bool = True) -> str:
         """What the Redis of a host answers its administrator."""
@@ -108,12 +113,12 @@ class RedisCluster:
         passwords = self.passwords()
         access = Access(
             NAME,
-            [(node.address, SENTINEL_PORT) for node in self.nodes],
+            self.sentinels,
             passwords["sentinel"]["password"],
             passwords["redis"]["app"],
             every_time,
         )
-        found = Traffic(self.platform.lab, access, folder, next(self._firsts))
+        found = Traffic(self.platform.lab, access, folder, next(_FIRSTS))
         try:
             begun = wait_until(
                 lambda: len(found.notes().acknowledged) > FIRST_WRITES, SETTLE_SECONDS

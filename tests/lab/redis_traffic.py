@@ -53,6 +53,8 @@ class Traffic:
     def __init__(self, lab: Lab, access: Access, folder: Path, first: int = 0) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._noted, self._stop = folder / "noted", folder / "stop"
+        self._stop.unlink(missing_ok=True)
+        self._noted.unlink(missing_ok=True)
         arguments = [str(self._noted), str(self._stop), str(first)]
         command = [sys.executable, "-m", "tests.lab.redis_traffic", *arguments]
         self._process = subprocess.Popen(
