@@ -183,6 +183,7 @@ def restarts(
             name: value
             for name, value in present.get("waits_for_restart", {}).items()
             if wanted.get(name, value) == value  # one that is no setting any more is reset so
+            and not _is_in_force(name, value, present["config"])
         }
         if waiting and present["replication"]["role"] == role:
             document = {**_hand_over(cluster, declared, server), "directives": waiting}
@@ -242,11 +243,15 @@ def _differing(
         name: value
         for name, value in wanted.items()
         # One that Redis does not show is set as well: a misspelt name is then refused by Redis.
-        if name not in present or _plain(name, present[name]) != _plain(name, value)
+        if not _is_in_force(name, value, present)
     }
     if present.get("masterauth") != secret_digest(settings.redis.passwords.replication):
         values["masterauth"] = Secret("redis.replication").document()
     return values
+
+
+def _is_in_force(name: str, value: str, present: Mapping[str, str]) -> bool:
+    return name in present and _plain(name, present[name]) == _plain(name, value)
 
 
 _UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3, "b": 1}

@@ -6,23 +6,30 @@ writes for seconds that are then lost (redis#6062).
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from . import redis
 from .resp import Connection, RedisError
 
-PAUSE_MILLISECONDS = 30_000  # ends by itself should this process die; lifted much earlier
 CANDIDATE_SECONDS = 40  # Sentinel asks a server every 10 s, and sees one as down for a while
 RECENT_MILLISECONDS = 3_000
 CAUGHT_UP_SECONDS = 10
 ACCEPT_SECONDS = 5
 SWITCH_SECONDS = 20
+# Lifted much earlier; should this process die after the promotion, the Sentinels have the old
+# master follow the new one within 10 s, before writes that nobody else has are possible again.
+PAUSE_MILLISECONDS = 1000 * (CAUGHT_UP_SECONDS + ACCEPT_SECONDS + SWITCH_SECONDS + 10)
 POLL_SECONDS = 0.05
+
+Endpoint = tuple[str, int]
 
 
 def hand_over(master: Connection, document: dict[str, Any]) -> None:
     """Have a replica take over from the master that `master` is connected to.
+
+    Where the Sentinels have promoted one already, as a hand-over was cut short, it follows that.
 
     + document: `name` of the master and `sentinels` that watch it, its `address` and `port`, and
       its `replicas`, of which those that are linked must have caught up: any may be promoted
@@ -30,16 +37,18 @@ def hand_over(master: Connection, document: dict[str, Any]) -> None:
     Raises:
         RedisError: no replica caught up or was promoted in time; the master serves on.
     """
+    name, own = document["name"], (document["address"], document["port"])
     with _sentinel(document["sentinels"]) as sentinel:
-        name = document["name"]
+        promoted = _promoted(document["sentinels"], name, own)
         # A replica that was just restarted is no candidate until Sentinel has heard of it again.
-        if not until(lambda: _has_candidate(sentinel, name), CANDIDATE_SECONDS):
+        if not promoted and not until(lambda: _has_candidate(sentinel, name), CANDIDATE_SECONDS):
             raise RedisError(f"Sentinel sees no replica fit to take over in {CANDIDATE_SECONDS} s")
         master.call("CLIENT", "PAUSE", PAUSE_MILLISECONDS, "WRITE")
         try:
-            _wait_for_replicas(master, document["replicas"])
-            address, port = _fail_over(sentinel, name, (document["address"], document["port"]))
-            master.call("REPLICAOF", address, port)
+            if not promoted:
+                _wait_for_replicas(master, document["replicas"])
+                promoted = _fail_over(sentinel, name, own)
+            master.call("REPLICAOF", *promoted)
         finally:
             master.call("CLIENT", "UNPAUSE")
     # Kept, so that it does not come up as a second master from its restart.
@@ -69,7 +78,20 @@ def _has_candidate(sentinel: Connection, name: str) -> bool:
     )
 
 
-def _fail_over(sentinel: Connection, name: str, old: tuple[str, int]) -> tuple[str, int]:
+def _promoted(sentinels: list[list[Any]], name: str, old: Endpoint) -> Endpoint | None:
+    """Who took over already: the master that most Sentinels name, if that is not the old one."""
+    votes: Counter[Endpoint] = Counter()
+    for address, port in sentinels:
+        try:
+            with redis.connect_sentinel(port, address) as sentinel:
+                votes[_named(sentinel, name)] += 1
+        except RedisError:
+            continue
+    agreed = [one for one, count in votes.items() if count > len(sentinels) // 2]
+    return agreed[0] if agreed and agreed[0] != old else None
+
+
+def _fail_over(sentinel: Connection, name: str, old: Endpoint) -> Endpoint:
     """Have the Sentinels promote a replica; the new master."""
     deadline = time.monotonic() + ACCEPT_SECONDS
     while True:
@@ -118,6 +140,6 @@ def _sentinel(sentinels: list[list[Any]]) -> Connection:
     raise RedisError("no Sentinel answers")
 
 
-def _named(sentinel: Connection, name: str) -> tuple[str, int]:
+def _named(sentinel: Connection, name: str) -> Endpoint:
     address, port = sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
     return address, int(port)

@@ -19,11 +19,17 @@ Directives = dict[str, str]
 def restart(document: dict[str, Any]) -> None:
     """Restart the server on `port` with `directives`; if it is the master, a replica takes over.
 
+    Those that wait no more are left out: a run that was cut short may have ended here meanwhile.
+
     Raises:
         Failure: Redis would not start with them, no replica took over in time, or it was not
             healthy with them. It then runs as it was before.
     """
-    port, directives = document["port"], document["directives"]
+    port = document["port"]
+    waiting = redis_notes.remembered(port)
+    directives = {name: it for name, it in document["directives"].items() if name in waiting}
+    if not directives:
+        return
     configuration = redis.configuration_of(port)
     _try(port, configuration, directives)
     try:

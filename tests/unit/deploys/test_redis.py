@@ -120,10 +120,18 @@ def test_a_further_directive_that_became_a_setting_is_not_taken_back(cluster: Cl
 def test_only_values_that_are_still_wanted_are_restarted_for(cluster: Cluster) -> None:
     facts = live(cluster)
     server = facts["redis"]["6379"]
-    server["waits_for_restart"] = {"tcp-backlog": "600", "databases": "16"}
+    server["waits_for_restart"] = {"tcp-backlog": "600", "databases": "32"}
     (request,) = redis.restarts(cluster, host_of(cluster, "caches"), facts, "slave")
-    assert request.document["directives"] == {"databases": "16"}
+    assert request.document["directives"] == {"databases": "32"}
     assert redis.restarts(cluster, host_of(cluster, "caches"), facts, "master") == ()
+
+
+def test_what_an_interrupted_run_has_restarted_for_is_not_restarted_for_again(
+    cluster: Cluster,
+) -> None:
+    facts = live(cluster, databases="32")
+    facts["redis"]["6379"]["waits_for_restart"] = {"databases": "32"}
+    assert redis.restarts(cluster, host_of(cluster, "caches"), facts, "slave") == ()
 
 
 def test_a_server_that_is_not_declared_is_removed_as_what_it_is(single: Cluster) -> None:

@@ -12,9 +12,10 @@ DOCUMENT = {
     "name": "stock",
     "address": "10.0.0.1",
     "port": 6379,
-    "sentinels": [["10.0.0.1", 26379]],
+    "sentinels": [["10.0.0.1", 26379], ["10.0.0.2", 26379], ["10.0.0.3", 26379]],
     "replicas": [["10.0.0.2", 6379], ["10.0.0.3", 6379]],
 }
+PAUSED = f"CLIENT PAUSE {redis_failover.PAUSE_MILLISECONDS} WRITE"
 CANDIDATE = {"flags": "slave", "master-link-status": "ok", "last-ok-ping-reply": "10"}
 
 
@@ -26,6 +27,7 @@ class Cluster:
         self.offsets: dict[str, int | None] = {"10.0.0.2": 100, "10.0.0.3": 100}
         self.candidates = [CANDIDATE]
         self.named = [("10.0.0.1", 6379), ("10.0.0.2", 6379)]
+        self.views: list[tuple[str, int]] = []  # what the Sentinels name before that, one by one
 
     def connection(self, answer: Callable[[tuple[Any, ...]], Any]) -> "Connection":
         return Connection(self, answer)
@@ -34,6 +36,8 @@ class Cluster:
         if words[1] == "REPLICAS":
             return [[word for pair in one.items() for word in pair] for one in self.candidates]
         if words[1] == "GET-MASTER-ADDR-BY-NAME":
+            if self.views:
+                return self.views.pop(0)
             promoted = any("SENTINEL FAILOVER" in line for line in self.told)
             return self.named[-1 if promoted else 0]
         return "OK"
@@ -88,7 +92,7 @@ def hand_over(cluster: Cluster) -> None:
 def test_writes_are_paused_until_the_old_master_follows_the_new_one(cluster: Cluster) -> None:
     hand_over(cluster)
     assert cluster.orders == [
-        "CLIENT PAUSE 30000 WRITE",
+        PAUSED,
         "SENTINEL FAILOVER stock",
         "REPLICAOF 10.0.0.2 6379",
         "CLIENT UNPAUSE",
@@ -110,7 +114,7 @@ def test_a_replica_that_lags_could_be_promoted_so_nothing_is_handed_over(
     cluster.offsets |= offsets
     with pytest.raises(RedisError, match="have not caught up"):
         hand_over(cluster)
-    assert cluster.orders == ["CLIENT PAUSE 30000 WRITE", "CLIENT UNPAUSE"]
+    assert cluster.orders == [PAUSED, "CLIENT UNPAUSE"]
 
 
 @pytest.mark.parametrize(
@@ -131,3 +135,37 @@ def test_sentinels_that_promote_none_leave_the_master_writing(cluster: Cluster) 
     with pytest.raises(RedisError, match="promoted none"):
         hand_over(cluster)
     assert cluster.orders[-1] == "CLIENT UNPAUSE"
+
+
+OLD, NEW = "10.0.0.1", "10.0.0.3"
+
+
+@pytest.mark.parametrize("views", [[NEW, NEW, OLD], [NEW, NEW, NEW]])
+def test_a_master_whose_hand_over_was_cut_short_follows_the_one_that_was_promoted(
+    cluster: Cluster, views: list[str]
+) -> None:
+    cluster.views = [(address, 6379) for address in views]
+    cluster.offsets = {"10.0.0.2": None, "10.0.0.3": None}  # they follow the new one already
+    hand_over(cluster)
+    assert cluster.orders == [
+        PAUSED,
+        f"REPLICAOF {NEW} 6379",
+        "CLIENT UNPAUSE",
+        "CONFIG REWRITE",
+        "CLIENT KILL TYPE normal SKIPME yes",
+    ]
+
+
+def test_a_master_that_a_minority_takes_for_replaced_hands_over_as_always(cluster: Cluster) -> None:
+    cluster.views = [(NEW, 6379), (OLD, 6379), (OLD, 6379)]
+    hand_over(cluster)
+    assert "SENTINEL FAILOVER stock" in cluster.orders
+
+
+def test_the_pause_outlasts_everything_that_is_waited_for_meanwhile() -> None:
+    waits = (
+        redis_failover.CAUGHT_UP_SECONDS,
+        redis_failover.ACCEPT_SECONDS,
+        redis_failover.SWITCH_SECONDS,
+    )
+    assert 1000 * sum(waits) < redis_failover.PAUSE_MILLISECONDS

@@ -76,6 +76,15 @@ def test_a_replica_restarts_with_its_directives(host: Host, server: Server) -> N
     assert redis_notes.remembered(PORT) == {}
 
 
+def test_what_waits_no_more_restarts_nothing(host: Host, server: Server) -> None:
+    """The tool of a run that was killed went on, and has done it."""
+    server.role = "master"
+    redis_notes.forget(PORT)
+    restart()
+    assert host.calls("systemctl restart") == []
+    assert not server.handed_over
+
+
 def test_a_master_hands_over_before_it_restarts(server: Server) -> None:
     server.role = "master"
     restart()
