@@ -7,7 +7,7 @@ import pytest
 
 from deploys.components import base, checks, credentials, packages
 from deploys.components.declaration import EMPTY
-from deploys.engine.preflight import problems_of
+from deploys.engine.preflight import problems_of, warnings_of
 from deploys.engine.resources import ConfigSet
 from stellwerk.instances.model import Instance, InstanceKey, Snapshot, State
 from stellwerk.settings.cluster import Cluster
@@ -108,6 +108,22 @@ def test_overcommit_follows_redis_unless_it_is_set(cluster: Cluster, load: Load)
     assert row(1) in kernel(cluster, "caches")
     assert "overcommit" not in kernel(cluster, "apps")
     assert row(2) in kernel(load({"base.overcommit_memory": "2"}), "caches")
+
+
+def test_a_host_with_redis_and_postgresql_is_warned_of_until_somebody_has_chosen(
+    cluster: Cluster, single: Cluster, load: Load
+) -> None:
+    (warning,) = warnings_of(single, {"one": facts()})
+    assert warning.startswith("one has Redis and PostgreSQL: vm.overcommit_memory is 1")
+    chosen = load({"base.overcommit_memory": "1"}, inventory="single")
+    assert warnings_of(chosen, {"one": facts()}) == []
+    assert warnings_of(cluster, {name: facts() for name in cluster.hosts}) == []
+
+
+def test_cache_hosts_of_different_releases_are_warned_of(cluster: Cluster) -> None:
+    found = {"cache-1": facts(), "cache-2": facts(version="13")}
+    (warning,) = warnings_of(cluster, found)
+    assert "cache-1 Debian 12, cache-2 Debian 13" in warning
 
 
 def running_on(host: str) -> Snapshot:
