@@ -8,16 +8,12 @@ from dataclasses import dataclass
 
 from tests.lab.edits import Edit, InForce
 from tests.lab.edits_services import ALL, NGINX
+from tests.lab.redis_cluster import ASK_REDIS, ASK_SENTINEL, NAME
 
 SERVER = "redis-server@6379.service"
 USERS = ("admin", "app", "monitor", "replication", "sentinel")
-_CREDENTIALS = "/etc/stellwerk/credentials"
-_LOGIN = f"REDISCLI_AUTH=$(cat {_CREDENTIALS}/redis.admin) redis-cli -p 6379 --user admin"
-_REDIS = f"{_LOGIN} CONFIG GET {{directive}} | tail -n 1"
-_SENTINEL = (
-    f"REDISCLI_AUTH=$(cat {_CREDENTIALS}/sentinel.password) redis-cli -p 26379"
-    " SENTINEL MASTER aktienanalyse-redis | grep -A 1 -x {option} | tail -n 1"
-)
+_REDIS = f"{ASK_REDIS} CONFIG GET {{directive}} | tail -n 1"
+_SENTINEL = f"{ASK_SENTINEL} MASTER {NAME} | grep -A 1 -x {{option}} | tail -n 1"
 
 
 @dataclass(frozen=True)
@@ -118,7 +114,7 @@ PASSWORDS = (
         in_force=(
             InForce(
                 ("cache-1", "cache-2"),
-                f"{_LOGIN} ACL LIST | grep -o '#[0-9a-f]*' | wc -l",
+                f"{ASK_REDIS} ACL LIST | grep -o '#[0-9a-f]*' | wc -l",
                 str(len(USERS)),
             ),
         ),

@@ -15,6 +15,13 @@ from tests.lab.waiting import wait_until
 NAME = "aktienanalyse-redis"
 REDIS_PORT, SENTINEL_PORT = 6379, 26379
 SENTINEL_CLIENT = "a client of Sentinel"
+_CREDENTIALS = "/etc/stellwerk/credentials"
+ASK_REDIS = (
+    f"REDISCLI_AUTH=$(cat {_CREDENTIALS}/redis.admin) redis-cli -p {REDIS_PORT} --user admin"
+)
+ASK_SENTINEL = (
+    f"REDISCLI_AUTH=$(cat {_CREDENTIALS}/sentinel.password) redis-cli -p {SENTINEL_PORT} SENTINEL"
+)
 SETTLE_SECONDS = 60.0
 FIRST_WRITES = 10
 _FIRSTS = count(0, 1_000_000)  # numbers apart, so that each client's are its own
@@ -46,15 +53,11 @@ class RedisCluster:
 
     def redis(self, host: str, command: str, check: bool = True) -> str:
         """What the Redis of a host answers its administrator."""
-        login = "REDISCLI_AUTH=$(cat /etc/stellwerk/credentials/redis.admin)"
-        client = f"redis-cli -p {REDIS_PORT} --user admin"
-        return self.platform.shell(host, f"{login} {client} {command}", check=check)
+        return self.platform.shell(host, f"{ASK_REDIS} {command}", check=check)
 
     def sentinel(self, host: str, command: str, check: bool = True) -> str:
         """What the Sentinel of a host answers."""
-        login = "REDISCLI_AUTH=$(cat /etc/stellwerk/credentials/sentinel.password)"
-        client = f"redis-cli -p {SENTINEL_PORT}"
-        return self.platform.shell(host, f"{login} {client} SENTINEL {command}", check=check)
+        return self.platform.shell(host, f"{ASK_SENTINEL} {command}", check=check)
 
     def master(self, asked: str = "") -> str:
         """The name of the host whose Redis is the master, as the Sentinel of `asked` says."""

@@ -81,7 +81,6 @@ def test_a_password_of_before_counts_until_nobody_uses_it(
         assert f"is used by {HOLDER} on {HOLDER_HOST}" in outcome.output
         assert let_in(caches, logins(caches)) == before.keys()
         assert let_in(caches, before) == set(HELD.values())
-        assert caches.platform.deploy().totals["success"] == 0
         notes = traffic.finish()
     assert notes.failed == 0, notes.errors
     caches.platform.deploy()
@@ -106,7 +105,6 @@ def test_a_change_of_passwords_that_was_killed_is_completed_by_the_next_run(
         notes = traffic.finish()
     assert notes.failed == 0, notes.errors
     caches.platform.deploy()
-    assert caches.platform.deploy().totals["success"] == 0
     assert let_in(caches, before) == set()
     assert let_in(caches, logins(caches)) == before.keys()
 
