@@ -47,6 +47,7 @@ SECTIONS = (
     "passwords",
     "postgresql",
     "pins",
+    "health_paths",
     "release",
     "programs",
 )

@@ -23,6 +23,7 @@ from . import (
     stamps,
     units,
 )
+from .paths import AGENT_CONFIGURATION
 
 DISKS = ("/", "/var", "/opt", "/etc")
 
@@ -44,6 +45,7 @@ def gather(request: dict[str, Any]) -> dict[str, Any]:
         "passwords": passwords.state,
         "postgresql": lambda: postgresql.state(request["postgresql_script"]),
         "pins": generations.pinned,
+        "health_paths": health_paths,
         "release": lambda: release.state(Path(request["prefix"])),
         "programs": lambda: release.programs(Path(request["prefix"])),
     }
@@ -87,6 +89,15 @@ def folders() -> dict[str, Any]:
     """Mode and owner of every folder that a configuration owns."""
     paths = {path for stamp in stamps.read_all().values() for path in stamp.get("directories", ())}
     return {path: _folder(Path(path)) for path in sorted(paths)}
+
+
+def health_paths() -> dict[str, str]:
+    """Where the health of each service is asked at present, by its name."""
+    try:
+        services = json.loads(AGENT_CONFIGURATION.read_text())["services"]
+        return {name: about["health_path"] for name, about in services.items()}
+    except (OSError, ValueError, KeyError):
+        return {}  # no agent yet, or one that does not start with what it has
 
 
 def _file(path: Path) -> dict[str, Any] | None:

@@ -24,6 +24,7 @@ SECTIONS = (
     "passwords",
     "postgresql",
     "pins",
+    "health_paths",
     "programs",
 )
 
