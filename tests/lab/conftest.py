@@ -9,6 +9,7 @@ from tests.lab import requirements
 from tests.lab.errors import LabError
 from tests.lab.platform import Node, Platform
 from tests.lab.redis_cluster import CACHES, RedisCluster
+from tests.lab.traffic import allow_slow_requests
 
 # Debian 13 but for one app host: its versions are proved here, those of Debian 12 by the one host.
 # The caches are alike, as a Redis of Debian 12 cannot follow one of Debian 13.
@@ -58,7 +59,8 @@ def bare_six(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def six(bare_six: Platform) -> Platform:
-    """The six hosts after one complete run."""
+    """The six hosts after one complete run; services take slow requests, canaries end soon."""
+    allow_slow_requests(bare_six, canary_seconds=1)
     bare_six.deploy()
     return bare_six
 

@@ -108,8 +108,8 @@ class Editor:
         """Per host what it shows in place of what the edit asks for."""
         found = {}
         for shown in edit.in_force:
-            for host in shown.hosts:
-                output = self.platform.shell(host, shown.command, check=False)
+            said = self.platform.shells(shown.hosts, shown.command, check=False)
+            for host, output in said.items():
                 if output != shown.output:
                     found[f"{host}: {shown.command}"] = output
         return found
@@ -137,7 +137,7 @@ class Editor:
         return {node.name for node in self.platform.nodes}
 
     def _now(self, hosts: Iterable[str]) -> dict[str, str]:
-        return {host: self.platform.shell(host, "date +%s.%N") for host in hosts}
+        return self.platform.shells(hosts, "date +%s.%N")
 
     def _reloads(self, since: dict[str, str]) -> frozenset[str]:
         found = set()

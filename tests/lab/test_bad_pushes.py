@@ -11,7 +11,7 @@ import pytest
 from tests.lab import edits_postgresql, edits_services
 from tests.lab.editing import INSTANCE
 from tests.lab.platform import Platform
-from tests.lab.test_edits import RATE, at_rest, begin, end
+from tests.lab.test_edits import RATE, at_rest
 from tests.lab.test_instances import explain, stellwerk
 from tests.lab.traffic import Traffic, doors
 from tests.lab.waiting import wait_until
@@ -32,9 +32,11 @@ WATCHED = {
 class BadPush:
     """Settings that must not get through, and what the run has to say of them.
 
+    + deploy: the component whose run finds it
     + restarts: units that may have been started anew: they ran with the bad value and do no more
     """
 
+    deploy: str
     settings: Mapping[str, str]
     said: tuple[str, ...]
     restarts: frozenset[str] = field(default=frozenset())
@@ -42,30 +44,37 @@ class BadPush:
 
 PUSHES = {
     "HAProxy refuses it": BadPush(
+        "deploys/haproxy.py",
         {"haproxy.global_extra": '["maxconnn 5"]'},
         ("unknown keyword 'maxconnn'", "refused by haproxy, so the present configuration serves"),
     ),
     "HAProxy cannot use it": BadPush(
+        "deploys/haproxy.py",
         {"haproxy.stats_port": SSH_PORT},
         ("cannot bind socket", "HAProxy did not take its new configuration", "was restored"),
     ),
     "nginx refuses it": BadPush(
+        "deploys/nginx.py",
         {"nginx.headers": '{"X-Edited": "$nothing"}'},
         ('unknown "nothing" variable', "refused by nginx, so the present configuration serves"),
     ),
     "nginx cannot use it": BadPush(
+        "deploys/nginx.py",
         {"nginx.port": SSH_PORT},
         ("bind() to 0.0.0.0:22 failed", "nginx did not take its new files", "was restored"),
     ),
     "PostgreSQL refuses a setting": BadPush(
+        "deploys/postgresql.py",
         {"postgresql.parameters": '{"log_min_duration_statement": "soon"}'},
         ("log_min_duration_statement", "was restored"),
     ),
     "PostgreSQL refuses a line of pg_hba.conf": BadPush(
+        "deploys/postgresql.py",
         {"postgresql.hba_extra": '["host all reports 192.0.2.0/24 scram"]'},
         ("pg_hba.conf line", "was restored"),
     ),
     "PostgreSQL does not start with it": BadPush(
+        "deploys/postgresql.py",
         {
             "postgresql.parameters": '{"huge_pages": "on", "huge_page_size": "1GB"}',
             "postgresql.allow_restart": "true",
@@ -74,6 +83,7 @@ PUSHES = {
         restarts=edits_postgresql.SERVER,
     ),
     "a service refuses it": BadPush(
+        "deploys/all.py",
         {f"services.{edits_services.CORE}.environment": '{"SAMPLE_ERROR_SHARE": "many"}'},
         ("SAMPLE_ERROR_SHARE", f"{edits_services.CORE}:", "failed"),
     ),
@@ -82,10 +92,9 @@ PUSHES = {
 
 @pytest.fixture(scope="module")
 def pushed(six: Platform) -> Iterator[Platform]:
-    """The six hosts with services that take slow requests."""
-    begin(six)
+    """The six hosts; a whole run finds nothing to do when all is over."""
     yield six
-    end(six)
+    assert six.deploy().totals["success"] == 0
 
 
 @pytest.mark.parametrize("name", PUSHES)
@@ -96,7 +105,7 @@ def test_a_bad_value_is_told_in_the_daemons_words_and_what_ran_serves_on(
     files, units = contents(pushed), running(pushed)
     with Traffic(pushed, tmp_path, doors(str(pushed.lab.addresses[BALANCER])), RATE) as traffic:
         data = [f"--data={key}={value}" for key, value in push.settings.items()]
-        outcome = pushed.run("-y", *data)
+        outcome = pushed.run("-y", *data, deploy=push.deploy)
         assert outcome.code != 0, outcome.output
         for words in push.said:
             assert words in outcome.output, outcome.output
@@ -106,11 +115,11 @@ def test_a_bad_value_is_told_in_the_daemons_words_and_what_ran_serves_on(
             unit for unit, found in running(pushed).items() if units.get(unit, found) != found
         }
         assert changed <= push.restarts
-        pushed.deploy()
+        good = pushed.run("-y", deploy=push.deploy)
+        assert good.code == 0, good.output
     assert traffic.failures == {}, explain(pushed)
     assert wait_until(lambda: at_rest(pushed), REST_SECONDS), explain(pushed)
     assert contents(pushed) == files
-    assert pushed.deploy().totals["success"] == 0
     assert "failed" not in stellwerk(pushed, "rollout status")
 
 

@@ -15,7 +15,7 @@ from tests.lab.edits_balancers import BALANCERS
 from tests.lab.edits_postgresql import shows
 from tests.lab.edits_services import BROKER, EVENTS, environment, unit_property
 from tests.lab.platform import Platform
-from tests.lab.test_edits import at_rest, begin, end
+from tests.lab.test_edits import at_rest
 from tests.lab.test_instances import explain
 from tests.lab.waiting import wait_until
 
@@ -69,9 +69,8 @@ def edits(number: int) -> Edit:
 @pytest.fixture(scope="module")
 def editor(six: Platform) -> Iterator[Editor]:
     """The six hosts; all edits are taken back at the end."""
-    begin(six)
     yield Editor(six, lambda: at_rest(six))
-    end(six)
+    six.deploy()
 
 
 Run = subprocess.Popen[str]

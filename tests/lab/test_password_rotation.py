@@ -8,9 +8,9 @@ import pytest
 
 from tests.lab.editing import Editor
 from tests.lab.edits import Edit
-from tests.lab.edits_postgresql import PASSWORDS, ROLES
+from tests.lab.edits_postgresql import ROLES
 from tests.lab.platform import Platform
-from tests.lab.test_edits import RATE, at_rest, begin, end
+from tests.lab.test_edits import RATE, at_rest
 from tests.lab.test_instances import explain
 from tests.lab.test_interrupted_runs import begun
 from tests.lab.traffic import Door, Traffic
@@ -40,11 +40,9 @@ READ_LEDGER = "stellwerk instances --json >/dev/null"
 
 
 @pytest.fixture(scope="module")
-def editor(six: Platform) -> Iterator[Editor]:
-    """The six hosts with services that take slow requests."""
-    begin(six)
-    yield Editor(six, lambda: at_rest(six))
-    end(six)
+def editor(six: Platform) -> Editor:
+    """The six hosts."""
+    return Editor(six, lambda: at_rest(six))
 
 
 @contextmanager
@@ -85,7 +83,7 @@ def former_logins(platform: Platform) -> list[str]:
     return listed[len(ROLES) :]
 
 
-def test_whoever_starts_can_log_in_while_all_passwords_change(
+def test_runs_that_are_killed_while_all_passwords_change_lock_nobody_out(
     editor: Editor, tmp_path: Path
 ) -> None:
     platform = editor.platform
@@ -94,24 +92,15 @@ def test_whoever_starts_can_log_in_while_all_passwords_change(
         tried(platform, DATABASE, READ_LEDGER) as operators,
         Traffic(platform, tmp_path, [data_door(platform)], RATE) as traffic,
     ):
-        editor.apply(*PASSWORDS)
-    assert instances == []
-    assert operators == []
-    assert traffic.failures == {}, explain(platform)
-    assert former_logins(platform) == []
-    assert editor.run_again() == 0, editor.said
-
-
-def test_a_run_that_is_killed_while_passwords_change_locks_nobody_out(editor: Editor) -> None:
-    platform = editor.platform
-    with tried(platform, APP, LOG_IN) as instances:
         for operation in KILL_AT:
             editor.make(ALL)
             kill_at(editor, operation)
-        platform.deploy(*editor.arguments)
+        platform.deploy()
     assert instances == []
+    assert operators == []
+    assert traffic.failures == {}, explain(platform)
     assert wait_until(lambda: at_rest(platform), PROBE_SECONDS), explain(platform)
-    editor.run_again()  # withdraws what was used until then
+    platform.deploy()  # withdraws what was used until then
     assert former_logins(platform) == []
     assert editor.run_again() == 0, editor.said
 

@@ -141,20 +141,6 @@ def test_a_full_disk_leaves_the_old_configuration(
         six.shell("lb-1", "umount /etc/haproxy; rm -r /run/haproxy-kept")
 
 
-@pytest.mark.parametrize(
-    ("setting", "program"),
-    [
-        ('haproxy.global_extra=["no-such-directive 1"]', "haproxy"),
-        ('nginx.headers={"X-Test": "$no_such_variable"}', "nginx"),
-    ],
-)
-def test_what_a_daemon_refuses_never_becomes_its_configuration(
-    refused: Callable[..., Outcome], setting: str, program: str
-) -> None:
-    outcome = refused("--data", setting)
-    assert f"refused by {program}, so the present configuration serves on" in outcome.output
-
-
 @pytest.mark.parametrize("service", ["aktienanalyse-core", "aktienanalyse-frontend"])
 def test_a_health_path_that_instances_do_not_answer_at_reaches_no_balancer_and_no_agent(
     six: Platform, refused: Callable[..., Outcome], service: str
