@@ -1,12 +1,13 @@
 """The tables of docs/edits.md: what each edit reaches, from its row, and what runs measured.
 
-`python -m tests.lab.edits_page` writes the first one anew; the second one is the bench's.
+`python -m tests.lab.edits_page` writes the first one anew; the others are the bench's.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.table import Figure
 from tests.lab.clients import Noticed
 from tests.lab.editing import Applied
 from tests.lab.edits import Edit
@@ -15,16 +16,15 @@ from tests.lab.lab import REPOSITORY
 from tests.lab.steps import STEPS
 
 PAGE = REPOSITORY / "docs" / "edits.md"
-EFFECTS, FIGURES = "effects", "figures"  # what the tables are named in the page
+EFFECTS, FIGURES, BARS = "effects", "figures", "bars"  # what the tables are named in the page
 NOTHING = "nothing is reloaded, restarted or rolled"
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one run with the edits of a step did to the lab, and what its clients noticed."""
+    """What one run with an edit did to the lab, and what its clients noticed."""
 
-    step: str
-    edits: int
+    edit: Edit
     applied: Applied
     noticed: Noticed
 
@@ -53,17 +53,24 @@ def effect(edit: Edit) -> str:
 def figures(measured: Iterable[Measured]) -> str:
     """A row for every run."""
     heading = (
-        *("edits in one run", "changed operations", "reloads", "restarts", "services rolled"),
-        *("seconds", "requests meanwhile", "failed"),
-        *("writes to Redis", "lost", "longest without a write"),
+        *("you edit", "changed operations", "reloads", "restarts", "services rolled", "seconds"),
+        *("requests", "failed", "writes to Redis", "lost", "longest without a write"),
     )
     return _table(heading, map(_row, measured))
+
+
+def bars(measured: Iterable[Figure]) -> str:
+    """A row for every figure that has a bar."""
+    return _table(
+        ("measured as well", "figure", "bar"),
+        ((one.what, one.measured, one.bar) for one in measured),
+    )
 
 
 def _row(one: Measured) -> tuple[str, ...]:
     applied, noticed = one.applied, one.noticed
     return (
-        *(f"{one.step} ({one.edits})", str(applied.changed_operations)),
+        *(one.edit.name, str(applied.changed_operations)),
         *(str(len(found)) for found in (applied.reloads, applied.restarts, applied.rolls)),
         *(f"{applied.seconds:.1f}", str(noticed.requests), str(noticed.failed)),
         *(str(noticed.writes), str(len(noticed.lost_writes))),

@@ -1,6 +1,7 @@
 """The whole matrix of edits, in the order in which it is applied to six hosts.
 
-The edits of a step are applied by one run: what each of them may reach is told apart by its units.
+The edits of a step are applied by one run. They are of different daemons, so that it is told by the
+units what each of them reached; the bench applies each of them alone.
 """
 
 from tests.lab import (
@@ -17,39 +18,36 @@ from tests.lab.edits_redis import Hosts
 THREE_CACHES = ("cache-1", "cache-2", "cache-3")
 
 
-def _redis(hosts: Hosts) -> dict[str, tuple[Edit, ...]]:
-    return {
-        "Redis and Sentinel while they run": hosts.live(),
-        "values taken back": hosts.taken_back(),
-        "Redis restarted": hosts.restarted(),
-    }
+_SIX = Hosts(("cache-1", "cache-2"), ("cache-1", "cache-2", "db-1"))
+_THREE = Hosts(THREE_CACHES, THREE_CACHES)
 
-
-REDIS_STEPS = _redis(Hosts(THREE_CACHES, THREE_CACHES))
+REDIS_STEPS: dict[str, tuple[Edit, ...]] = {
+    "Redis and Sentinel while they run": _THREE.live(),
+    "values taken back": _THREE.taken_back(),
+    "Redis restarted": _THREE.restarted(),
+}
 """Redis' own, for a cluster of three hosts."""
 
 STEPS: dict[str, tuple[Edit, ...]] = {
-    "kernel, packages, clock, figures": edits_hosts.QUIET,
-    "journal": edits_hosts.JOURNAL,
-    "PostgreSQL": edits_postgresql.RELOADS,
-    "PostgreSQL with `allow_restart`": edits_postgresql.RESTART,
-    **_redis(Hosts(("cache-1", "cache-2"), ("cache-1", "cache-2", "db-1"))),
-    "passwords": (*edits_postgresql.PASSWORDS, *edits_redis.PASSWORDS),
-    "HAProxy": edits_balancers.HAPROXY,
-    "nginx": edits_balancers.NGINX,
+    "nothing restarts": (*edits_hosts.QUIET, *_SIX.live()),
+    "daemons reload": (
+        *edits_postgresql.RELOADS,
+        *edits_balancers.HAPROXY,
+        *edits_balancers.NGINX,
+        *_SIX.taken_back(),
+    ),
+    "Redis and the journal restart": (*_SIX.restarted(), *edits_hosts.JOURNAL),
     "what instances are started with": edits_services.STARTED_WITH,
-    "time to stop": edits_services.STOP,
-    "figures of agents": edits_services.AGENTS_FIGURES,
-    "what balancers and agents know of services": edits_services.BALANCED,
-    "a new service": edits_services.NEW,
-    "a service taken out": edits_services.GONE,
+    "what balancers and agents know of services": (*edits_services.BALANCED, *edits_services.NEW),
+    "passwords": (*edits_postgresql.PASSWORDS, *edits_redis.PASSWORDS),
+    "a service taken out": (*edits_services.GONE, *edits_services.STOP),
     "a new app host": edits_inventory.NEW_APP_HOST,
     "instances for it": edits_inventory.NEEDED,
     "an app host taken out": edits_inventory.APP_HOST_GONE,
     "an app host replaced": edits_inventory.REPLACED,
-    "a second balancer": edits_inventory.SECOND_BALANCER,
-    "a balancer taken out": edits_inventory.BALANCER_GONE,
-    "fewer instances": edits_services.FEWER,
+    "a second balancer": (*edits_inventory.SECOND_BALANCER, *edits_services.DRAIN),
+    "a balancer taken out": (*edits_inventory.BALANCER_GONE, *edits_services.HEARTBEAT),
+    "fewer instances": (*edits_services.FEWER, *edits_postgresql.RESTART),
     "open files": edits_services.FILES,
     "another release of the runtime": edits_services.UPGRADE,
     "the release of before": edits_services.DOWNGRADE,

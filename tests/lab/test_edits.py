@@ -27,27 +27,10 @@ NOTICE_SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def editor(six: Platform) -> Iterator[Editor]:
-    """The six hosts with services that take slow requests; all edits are taken back at the end."""
-    begin(six)
+    """The six hosts; all edits are taken back at the end."""
     yield Editor(six, lambda: at_rest(six), lambda: explain(six))
-    end(six)
-
-
-def begin(platform: Platform) -> None:
-    """Have the services take slow requests, and their canaries be watched for a second."""
-    services = {
-        name: {"environment": {"SAMPLE_SWITCHES": "1"}, "rollout": {"canary_seconds": 1}}
-        for name in sorted(edits_services.ALL)
-    }
-    (platform.folder / "group_data" / "all.py").write_text(f"services = {services!r}\n")
-    platform.deploy()
-
-
-def end(platform: Platform) -> None:
-    """Have everything as it was."""
-    (platform.folder / "group_data" / "all.py").unlink()
-    platform.project = REPOSITORY
-    platform.deploy()
+    six.project = REPOSITORY
+    six.deploy()
 
 
 def at_rest(platform: Platform) -> bool:
