@@ -1,10 +1,13 @@
-"""The edits of HAProxy and nginx: each of them is a reload, and no instance notices."""
+"""The edits of HAProxy and nginx: each of them is a reload, and no instance notices.
+
+There are two balancers meanwhile, the first with Debian 13, the second with Debian 12.
+"""
 
 from tests.lab.edits import Edit, InForce
 
-BALANCERS = ("lb-1",)
-_HAPROXY = frozenset({"lb-1 haproxy.service"})
-_NGINX = frozenset({"lb-1 nginx.service"})
+BALANCERS = ("lb-1", "lb-2")
+_HAPROXY = frozenset(f"{host} haproxy.service" for host in BALANCERS)
+_NGINX = frozenset(f"{host} nginx.service" for host in BALANCERS)
 _ASK_HAPROXY = (
     "python3 -c 'import socket, sys; s = socket.socket(socket.AF_UNIX);"
     ' s.connect("/run/haproxy/admin.sock"); s.sendall(sys.argv[1].encode() + b"\\n");'

@@ -2,12 +2,12 @@
 
 from tests.lab.conftest import SIX
 from tests.lab.edits import Edit, InForce
-from tests.lab.edits_postgresql import SERVER
+from tests.lab.edits_postgresql import DEBIAN_13
 from tests.lab.edits_services import AGENTS, CORE, NGINX
 from tests.lab.platform import Node
 
 APP_3 = Node("app-3", "198.18.0.23", ("apps",), release="trixie")
-LB_2 = Node("lb-2", "198.18.0.12", ("balancers",))
+LB_2 = Node("lb-2", "198.18.0.12", ("balancers",), release="bookworm")
 _ANSWERS = (
     "for url in http://127.0.0.1/ http://127.0.0.1:9100/; do"
     " python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).status)' $url; done"
@@ -25,7 +25,7 @@ NEW_APP_HOST = (
         "A new app host",
         nodes=(*SIX, APP_3),
         in_force=_runs("app-3", CORE, some=False),
-        reloads=SERVER,
+        reloads=DEBIAN_13.units,
     ),
 )
 NEEDED = (
@@ -40,7 +40,7 @@ APP_HOST_GONE = (
     Edit(
         "An app host that is taken out",
         nodes=SIX,
-        reloads=SERVER,
+        reloads=DEBIAN_13.units,
         counts={CORE: 3},
     ),
 )
@@ -49,7 +49,7 @@ SECOND_BALANCER = (
         "A second balancer",
         nodes=(*SIX, LB_2),
         in_force=(InForce(("lb-2",), _ANSWERS, "200\n200"),),
-        reloads=SERVER,
+        reloads=DEBIAN_13.units,
         restarts=AGENTS,
     ),
 )
@@ -57,7 +57,7 @@ BALANCER_GONE = (
     Edit(
         "A balancer that is taken out",
         nodes=SIX,
-        reloads=SERVER,
+        reloads=DEBIAN_13.units,
         restarts=AGENTS,
     ),
 )

@@ -30,13 +30,6 @@ REDIS_STEPS: dict[str, tuple[Edit, ...]] = {
 
 STEPS: dict[str, tuple[Edit, ...]] = {
     "nothing restarts": (*edits_hosts.QUIET, *_SIX.live()),
-    "daemons reload": (
-        *edits_postgresql.RELOADS,
-        *edits_balancers.HAPROXY,
-        *edits_balancers.NGINX,
-        *_SIX.taken_back(),
-    ),
-    "Redis and the journal restart": (*_SIX.restarted(), *edits_hosts.JOURNAL),
     "what instances are started with": edits_services.STARTED_WITH,
     "what balancers and agents know of services": (*edits_services.BALANCED, *edits_services.NEW),
     "passwords": (*edits_postgresql.PASSWORDS, *edits_redis.PASSWORDS),
@@ -46,9 +39,22 @@ STEPS: dict[str, tuple[Edit, ...]] = {
     "an app host taken out": edits_inventory.APP_HOST_GONE,
     "an app host replaced": edits_inventory.REPLACED,
     "a second balancer": (*edits_inventory.SECOND_BALANCER, *edits_services.DRAIN),
+    "daemons reload": (
+        *edits_postgresql.DEBIAN_13.reloads(),
+        *edits_balancers.HAPROXY,
+        *edits_balancers.NGINX,
+        *_SIX.taken_back(),
+    ),
     "a balancer taken out": (*edits_inventory.BALANCER_GONE, *edits_services.HEARTBEAT),
-    "fewer instances": (*edits_services.FEWER, *edits_postgresql.RESTART),
+    "Redis and the journal restart": (*_SIX.restarted(), *edits_hosts.JOURNAL),
+    "fewer instances": (*edits_services.FEWER, *edits_postgresql.DEBIAN_13.restart()),
     "open files": edits_services.FILES,
     "another release of the runtime": edits_services.UPGRADE,
     "the release of before": edits_services.DOWNGRADE,
 }
+
+DEBIAN_12_STEPS: dict[str, tuple[Edit, ...]] = {
+    "PostgreSQL reloads": edits_postgresql.DEBIAN_12.reloads(),
+    "PostgreSQL restarts": edits_postgresql.DEBIAN_12.restart(),
+}
+"""What no host of the six does with Debian 12, for one host in every group."""

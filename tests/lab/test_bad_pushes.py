@@ -80,7 +80,7 @@ PUSHES = {
             "postgresql.allow_restart": "true",
         },
         ("could not map anonymous shared memory", "was restored"),
-        restarts=edits_postgresql.SERVER,
+        restarts=edits_postgresql.DEBIAN_13.units,
     ),
     "a service refuses it": BadPush(
         "deploys/all.py",

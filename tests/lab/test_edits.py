@@ -15,7 +15,7 @@ from tests.lab.edits import Edit
 from tests.lab.lab import REPOSITORY
 from tests.lab.platform import Platform
 from tests.lab.proving import prove
-from tests.lab.steps import STEPS
+from tests.lab.steps import DEBIAN_12_STEPS, STEPS
 from tests.lab.test_instances import explain, instances, stellwerk
 from tests.lab.waiting import wait_until
 
@@ -67,3 +67,17 @@ def test_an_edit_reaches_exactly_what_it_concerns_and_no_request_fails(
     edits = STEPS[step]
     prepare(editor.platform, edits)
     prove(editor, tmp_path, RATE, edits)
+
+
+@pytest.fixture(scope="module")
+def debian_12(solo: Platform) -> Iterator[Editor]:
+    """One host in every group; all edits are taken back at the end."""
+    yield Editor(solo)
+    solo.deploy("--data", "postgresql.allow_restart=true")
+
+
+@pytest.mark.parametrize("step", DEBIAN_12_STEPS)
+def test_an_edit_reaches_exactly_what_it_concerns_on_one_host_with_debian_12(
+    debian_12: Editor, tmp_path: Path, step: str
+) -> None:
+    prove(debian_12, tmp_path, RATE, DEBIAN_12_STEPS[step])

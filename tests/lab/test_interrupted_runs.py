@@ -11,8 +11,7 @@ import pytest
 
 from tests.lab.editing import Editor
 from tests.lab.edits import Edit, InForce
-from tests.lab.edits_balancers import BALANCERS
-from tests.lab.edits_postgresql import shows
+from tests.lab.edits_postgresql import DEBIAN_13
 from tests.lab.edits_services import BROKER, EVENTS, environment, unit_property
 from tests.lab.platform import Platform
 from tests.lab.test_edits import at_rest
@@ -25,7 +24,8 @@ SEED = 20250117
 FIRST_LINE, LAST_LINE = 8, 70  # of what a run with these edits prints, 80 lines at least
 REST_SECONDS = 120.0
 END_SECONDS = 300  # for a run whose connection is gone; no claim about speed
-HOSTS = ("lb-1", "app-1", "app-2", "db-1")
+BALANCER = "lb-1"
+HOSTS = (BALANCER, "app-1", "app-2", "db-1")
 FOLDERS = {
     "lb-1": ("/etc/haproxy", "/etc/nginx", "/var/lib/stellwerk"),
     "db-1": ("/etc/postgresql/17/main", "/var/lib/stellwerk"),
@@ -49,16 +49,16 @@ def edits(number: int) -> Edit:
         },
         in_force=(
             InForce(HOSTS, "sysctl -n net.ipv4.tcp_keepalive_time", str(600 + number)),
-            *shows("SHOW log_min_duration_statement", f"{750 + number}ms"),
+            *DEBIAN_13.shows("SHOW log_min_duration_statement", f"{750 + number}ms"),
             *environment(BROKER, "LOG_LEVEL", str(number)),
             *unit_property(EVENTS, "MemoryMax", str((320 + number) * 1024**2)),
             InForce(
-                BALANCERS,
+                (BALANCER,),
                 f"grep -c 'timeout server {40 + number}s' /etc/haproxy/haproxy.cfg",
                 "1",
             ),
             InForce(
-                BALANCERS,
+                (BALANCER,),
                 f"nginx -T 2>/dev/null | grep -c 'keepalive_timeout {30 + number}s'",
                 "1",
             ),
