@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.table import Figure, show
+from tests.lab.clients import clients
 from tests.lab.conftest import SIX
 from tests.lab.editing import Editor
 from tests.lab.edits import Edit
 from tests.lab.edits_page import BARS, FIGURES, PAGE, Measured, bars, figures, put_into
 from tests.lab.platform import Node, Platform
-from tests.lab.proving import assert_expected, under_load
+from tests.lab.proving import assert_expected
 from tests.lab.redis_cluster import CACHES
 from tests.lab.steps import REDIS_STEPS, STEPS
 from tests.lab.test_edits import at_rest, prepare
@@ -124,7 +125,8 @@ def _measure(
     found = []
     for edit in (edit for edits in steps.values() for edit in edits):
         prepare(platform, (edit,))
-        applied, noticed, _ = under_load(editor, platform.folder, RATE, (edit,))
+        with clients(platform, platform.folder, RATE) as noticed:
+            applied = editor.apply(edit)
         found.append(Measured(edit, applied, noticed))
         print(f"{edit.name}: {applied.seconds:.1f} s, {noticed}", flush=True)
     return found
