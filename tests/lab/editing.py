@@ -35,6 +35,7 @@ class Applied:
     seconds: float
     restarts: frozenset[str]
     reloads: frozenset[str]
+    stops: frozenset[str] = frozenset()
     rolls: frozenset[str] = frozenset()
     counts: Mapping[str, int] = field(default_factory=dict)
     output: str = field(default="", repr=False)
@@ -162,7 +163,7 @@ def of_hosts(units: Invocations, hosts: Collection[str]) -> Invocations:
 
 
 def judged(before: Invocations, after: Invocations) -> dict[str, Any]:
-    """The units that restarted, the services that rolled, and the numbers that changed.
+    """The units that restarted or stopped, the services that rolled, the numbers that changed.
 
     A service rolled if none of its instances runs on; where some do, those that do not must be its
     change of number, or they are told as restarts.
@@ -180,4 +181,9 @@ def judged(before: Invocations, after: Invocations) -> dict[str, Any]:
         if was != now:
             counts[service] = now
         changed -= own
-    return {"restarts": frozenset(changed), "rolls": frozenset(rolls), "counts": counts}
+    return {
+        "restarts": frozenset(changed & after.keys()),
+        "stops": frozenset(changed - after.keys()),
+        "rolls": frozenset(rolls),
+        "counts": counts,
+    }

@@ -27,7 +27,7 @@ class Edit:
     + runtime: text added to a source of the runtime, which makes it another release
     + nodes: the hosts that the inventory names from then on
     + replaces: a host that died before and is an empty machine now
-    + restarts, reloads: the units, as `HOST UNIT`, that do; all others run on
+    + restarts, reloads, stops: the units, as `HOST UNIT`, that do; all others run on
     + rolls: the services whose instances are restarted, one after the other
     + counts: the services that have so many instances afterwards; those that stay run on
     + says: what the run is to say
@@ -39,6 +39,7 @@ class Edit:
     in_force: tuple[InForce, ...] = ()
     restarts: frozenset[str] = frozenset()
     reloads: frozenset[str] = frozenset()
+    stops: frozenset[str] = frozenset()
     fails_over: bool = False
     secrets: tuple[str, ...] = ()
     runtime: str | None = None

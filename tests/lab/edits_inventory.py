@@ -1,12 +1,17 @@
 """The edits of the inventory: hosts come, go and are replaced, and the others run on."""
 
+from dataclasses import replace
+
 from tests.lab.conftest import SIX
 from tests.lab.edits import Edit, InForce
 from tests.lab.edits_postgresql import DEBIAN_13
+from tests.lab.edits_redis import SERVER
 from tests.lab.edits_services import AGENTS, CORE, NGINX
 from tests.lab.platform import Node
 
 APP_3 = Node("app-3", "198.18.0.23", ("apps",), release="trixie")
+CACHE_3 = Node("cache-3", "198.18.0.33", ("caches",), release="trixie")
+CACHE_3_AT_REST = replace(CACHE_3, groups=("resting",))
 LB_2 = Node("lb-2", "198.18.0.12", ("balancers",), release="bookworm")
 _ANSWERS = (
     "for url in http://127.0.0.1/ http://127.0.0.1:9100/; do"
@@ -28,6 +33,13 @@ NEW_APP_HOST = (
         reloads=DEBIAN_13.units,
     ),
 )
+NEW_CACHE_HOST = (
+    Edit(
+        "A new cache host",
+        nodes=(*SIX, APP_3, CACHE_3),
+        in_force=(InForce(("cache-3",), f"{ASK_REDIS} ROLE | head -n 1", "slave"),),
+    ),
+)
 NEEDED = (
     Edit(
         "A service: more instances than its hosts had",
@@ -39,9 +51,17 @@ NEEDED = (
 APP_HOST_GONE = (
     Edit(
         "An app host that is taken out",
-        nodes=SIX,
+        nodes=(*SIX, CACHE_3),
         reloads=DEBIAN_13.units,
         counts={CORE: 3},
+    ),
+)
+CACHE_HOST_GONE = (
+    Edit(
+        "A cache host that is taken out",
+        nodes=(*SIX, CACHE_3_AT_REST),
+        in_force=(InForce(("cache-3",), "ls /etc/redis/*-*.conf", ""),),
+        stops=frozenset({f"cache-3 {SERVER}"}),
     ),
 )
 SECOND_BALANCER = (

@@ -40,6 +40,7 @@ def effect(edit: Edit) -> str:
     parts = [
         *_units("reloads", edit.reloads),
         *_units("restarts", edit.restarts),
+        *_units("stops", edit.stops),
         *_rolls(edit),
         *(_number(name, count) for name, count in sorted(edit.counts.items())),
     ]

@@ -37,6 +37,7 @@ def under_load(
 def assert_expected(applied: Applied, edits: tuple[Edit, ...]) -> None:
     """What happened is what the edits together ask for, and nothing else."""
     assert applied.restarts == union(edit.restarts for edit in edits)
+    assert applied.stops == union(edit.stops for edit in edits)
     assert applied.reloads == union(edit.reloads for edit in edits)
     assert applied.rolls == union(edit.rolls for edit in edits)
     assert applied.counts == {name: n for edit in edits for name, n in edit.counts.items()}

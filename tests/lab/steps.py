@@ -34,9 +34,9 @@ STEPS: dict[str, tuple[Edit, ...]] = {
     "what balancers and agents know of services": (*edits_services.BALANCED, *edits_services.NEW),
     "passwords": (*edits_postgresql.PASSWORDS, *edits_redis.PASSWORDS),
     "a service taken out": (*edits_services.GONE, *edits_services.STOP),
-    "a new app host": edits_inventory.NEW_APP_HOST,
-    "instances for it": edits_inventory.NEEDED,
-    "an app host taken out": edits_inventory.APP_HOST_GONE,
+    "new hosts": (*edits_inventory.NEW_APP_HOST, *edits_inventory.NEW_CACHE_HOST),
+    "instances for one": edits_inventory.NEEDED,
+    "hosts taken out": (*edits_inventory.APP_HOST_GONE, *edits_inventory.CACHE_HOST_GONE),
     "an app host replaced": edits_inventory.REPLACED,
     "a second balancer": (*edits_inventory.SECOND_BALANCER, *edits_services.DRAIN),
     "daemons reload": (
