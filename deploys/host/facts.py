@@ -3,6 +3,7 @@
 import fcntl
 import grp
 import hashlib
+import json
 import os
 import platform
 import pwd

@@ -8,6 +8,7 @@ from tests.lab.edits_postgresql import DEBIAN_13
 from tests.lab.edits_redis import SERVER
 from tests.lab.edits_services import AGENTS, CORE, NGINX
 from tests.lab.platform import Node
+from tests.lab.redis_cluster import ASK_REDIS
 
 APP_3 = Node("app-3", "198.18.0.23", ("apps",), release="trixie")
 CACHE_3 = Node("cache-3", "198.18.0.33", ("caches",), release="trixie")

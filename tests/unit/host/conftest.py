@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deploys.host import (
+    facts,
     generations,
     nginx_process,
     packages,
