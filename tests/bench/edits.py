@@ -5,20 +5,17 @@ edit takes to be in force, and a rolling restart. Put into docs/edits.md.
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tests.bench.table import Figure, show
 from tests.lab.clients import clients
 from tests.lab.conftest import SIX
 from tests.lab.editing import Editor
-from tests.lab.edits import Edit
 from tests.lab.edits_page import BARS, FIGURES, PAGE, Measured, bars, figures, put_into
-from tests.lab.platform import Node, Platform
+from tests.lab.platform import Platform
 from tests.lab.proving import assert_expected
-from tests.lab.redis_cluster import CACHES
-from tests.lab.steps import REDIS_STEPS, STEPS
+from tests.lab.steps import STEPS
 from tests.lab.test_edits import at_rest, prepare
 from tests.lab.test_instances import BALANCER, CORE, explain, instances, restart
 from tests.lab.traffic import Traffic, allow_slow_requests, doors
@@ -29,19 +26,26 @@ ROUNDS = 5
 
 
 def main() -> None:
-    """Measure on six hosts, then on three with Redis only; their labs are taken down again."""
-    with _cluster("bench-edits", SIX) as platform:
-        allow_slow_requests(platform, canary_seconds=1)
-        platform.deploy()
-        also = [_haproxy(platform), *_rolling_restart(platform)]
-        rows = _measure(platform, STEPS, lambda: at_rest(platform), lambda: explain(platform))
-    with _cluster("bench-redis", CACHES) as platform:
-        platform.deploy()
-        rows += _measure(platform, REDIS_STEPS)
-    also += _sums(rows)
-    put_into(PAGE, FIGURES, figures(rows))
-    put_into(PAGE, BARS, bars(also))
-    show(f"{len(rows)} edits", also)
+    """Measure on six hosts in a lab of their own, which is taken down again.
+
+    The page is written after each edit, so that a run that was cut short leaves what it measured.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        platform = Platform("bench-edits", SIX, Path(folder))
+        try:
+            platform.lab.up()
+            platform.lab.reset("bare")
+            allow_slow_requests(platform, canary_seconds=1)
+            platform.deploy()
+            also = [_haproxy(platform), *_rolling_restart(platform)]
+            rows: list[Measured] = []
+            for row in _measured(platform):
+                rows.append(row)
+                put_into(PAGE, FIGURES, figures(rows))
+                put_into(PAGE, BARS, bars([*also, *_sums(rows)]))
+        finally:
+            platform.lab.down()
+    show(f"{len(rows)} edits", [*also, *_sums(rows)])
 
 
 def _haproxy(platform: Platform) -> Figure:
@@ -75,8 +79,7 @@ def _rolling_restart(platform: Platform) -> list[Figure]:
     ]
 
 
-def _sums(rows: Iterable[Measured]) -> list[Figure]:
-    rows = list(rows)
+def _sums(rows: Sequence[Measured]) -> list[Figure]:
     noticed = [one.noticed for one in rows]
     restarted = [one.noticed.seconds_without_writes for one in rows if one.edit.fails_over]
     other = [one.edit.name for one in rows if not _is_expected(one)]
@@ -88,7 +91,7 @@ def _sums(rows: Iterable[Measured]) -> list[Figure]:
         Figure("writes to Redis", str(sum(one.writes for one in noticed)), "-"),
         Figure(
             "forced restart of the Redis master: longest without a write",
-            f"{max(restarted):.1f} s",
+            f"{max(restarted):.1f} s" if restarted else "-",
             "at most 7 s",
         ),
     ]
@@ -103,30 +106,11 @@ def _is_expected(one: Measured) -> bool:
     return True
 
 
-@contextmanager
-def _cluster(name: str, nodes: Sequence[Node]) -> Iterator[Platform]:
-    with tempfile.TemporaryDirectory() as folder:
-        platform = Platform(name, nodes, Path(folder))
-        try:
-            platform.lab.up()
-            platform.lab.reset("bare")
-            yield platform
-        finally:
-            platform.lab.down()
-
-
-def _measure(
-    platform: Platform,
-    steps: Mapping[str, tuple[Edit, ...]],
-    rest: Callable[[], bool] = lambda: True,
-    explained: Callable[[], str] | None = None,
-) -> list[Measured]:
-    editor = Editor(platform, rest, explained)
-    found = []
-    for edit in (edit for edits in steps.values() for edit in edits):
+def _measured(platform: Platform) -> Iterator[Measured]:
+    editor = Editor(platform, lambda: at_rest(platform), lambda: explain(platform))
+    for edit in (edit for edits in STEPS.values() for edit in edits):
         prepare(platform, (edit,))
         with clients(platform, platform.folder, RATE) as noticed:
             applied = editor.apply(edit)
-        found.append(Measured(edit, applied, noticed))
-        print(f"{edit.name}: {applied.seconds:.1f} s, {noticed}", flush=True)
-    return found
+        print(f"{edit.name}: {applied.seconds:.1f} s", flush=True)
+        yield Measured(edit, applied, noticed)
