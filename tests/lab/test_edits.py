@@ -23,6 +23,7 @@ pytestmark = pytest.mark.lab
 
 RATE = 50  # requests per second through each of the two balancers
 NOTICE_SECONDS = 60.0
+TAKEN_BACK = ("--data", "postgresql.allow_restart=true")  # what took a restart takes one again
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def editor(six: Platform) -> Iterator[Editor]:
     """The six hosts; all edits are taken back at the end."""
     yield Editor(six, lambda: at_rest(six), lambda: explain(six))
     six.project = REPOSITORY
-    six.deploy()
+    six.deploy(*TAKEN_BACK)
 
 
 def at_rest(platform: Platform) -> bool:
@@ -73,7 +74,7 @@ def test_an_edit_reaches_exactly_what_it_concerns_and_no_request_fails(
 def debian_12(solo: Platform) -> Iterator[Editor]:
     """One host in every group; all edits are taken back at the end."""
     yield Editor(solo)
-    solo.deploy("--data", "postgresql.allow_restart=true")
+    solo.deploy(*TAKEN_BACK)
 
 
 @pytest.mark.parametrize("step", DEBIAN_12_STEPS)
