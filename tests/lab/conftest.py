@@ -67,9 +67,13 @@ def six(bare_six: Platform) -> Platform:
 
 @pytest.fixture(scope="session")
 def solo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One Debian 12 host in every group after one complete run by a user with sudo."""
+    """One Debian 12 host in every group after one complete run by a user with sudo.
+
+    Its services take slow requests as well.
+    """
     skip_without_lab()
     platform = Platform(lab_name("solo"), ONE, tmp_path_factory.mktemp("solo"))
+    allow_slow_requests(platform, canary_seconds=1)
     platform.lab.up()
     platform.lab.reset("bare")
     platform.deploy()
