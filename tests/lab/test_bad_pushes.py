@@ -4,7 +4,6 @@ in the daemon's own words why, and the next good run goes through.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -91,33 +90,32 @@ PUSHES = {
 
 
 @pytest.fixture(scope="module")
-def pushed(six: Platform) -> Iterator[Platform]:
-    """The six hosts; a whole run finds nothing to do when all is over."""
-    yield six
+def pushed(six: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The six hosts under load; no request has failed, and nothing is to do when all is over."""
+    door = doors(str(six.lab.addresses[BALANCER]))
+    with Traffic(six, tmp_path_factory.mktemp("pushed"), door, RATE) as traffic:
+        yield six
+    assert traffic.failures == {}, explain(six)
     assert six.deploy().totals["success"] == 0
 
 
 @pytest.mark.parametrize("name", PUSHES)
 def test_a_bad_value_is_told_in_the_daemons_words_and_what_ran_serves_on(
-    pushed: Platform, tmp_path: Path, name: str
+    pushed: Platform, name: str
 ) -> None:
     push = PUSHES[name]
     files, units = contents(pushed), running(pushed)
-    with Traffic(pushed, tmp_path, doors(str(pushed.lab.addresses[BALANCER])), RATE) as traffic:
-        data = [f"--data={key}={value}" for key, value in push.settings.items()]
-        outcome = pushed.run("-y", *data, deploy=push.deploy)
-        assert outcome.code != 0, outcome.output
-        for words in push.said:
-            assert words in outcome.output, outcome.output
-        assert "Traceback" not in outcome.output
-        assert contents(pushed) == files
-        changed = {
-            unit for unit, found in running(pushed).items() if units.get(unit, found) != found
-        }
-        assert changed <= push.restarts
-        good = pushed.run("-y", deploy=push.deploy)
-        assert good.code == 0, good.output
-    assert traffic.failures == {}, explain(pushed)
+    data = [f"--data={key}={value}" for key, value in push.settings.items()]
+    outcome = pushed.run("-y", *data, deploy=push.deploy)
+    assert outcome.code != 0, outcome.output
+    for words in push.said:
+        assert words in outcome.output, outcome.output
+    assert "Traceback" not in outcome.output
+    assert contents(pushed) == files
+    changed = {unit for unit, found in running(pushed).items() if units.get(unit, found) != found}
+    assert changed <= push.restarts
+    good = pushed.run("-y", deploy=push.deploy)
+    assert good.code == 0, good.output
     assert wait_until(lambda: at_rest(pushed), REST_SECONDS), explain(pushed)
     assert contents(pushed) == files
     assert "failed" not in stellwerk(pushed, "rollout status")

@@ -67,10 +67,9 @@ def edits(number: int) -> Edit:
 
 
 @pytest.fixture(scope="module")
-def editor(six: Platform) -> Iterator[Editor]:
-    """The six hosts; all edits are taken back at the end."""
-    yield Editor(six, lambda: at_rest(six))
-    six.deploy()
+def editor(six: Platform) -> Editor:
+    """The six hosts; the last test takes all edits back."""
+    return Editor(six, lambda: at_rest(six))
 
 
 Run = subprocess.Popen[str]
@@ -123,21 +122,22 @@ def test_the_next_run_ends_in_what_is_declared(editor: Editor, name: str) -> Non
     assert_completed(editor, edit)
 
 
-def test_a_full_disk_leaves_what_serves_and_the_next_run_goes_through(editor: Editor) -> None:
+def test_a_full_disk_leaves_what_serves_and_the_next_run_goes_through(six: Platform) -> None:
+    """All edits are taken back by that one."""
+    edited, plain = (Editor(six, lambda: at_rest(six)) for _ in range(2))
+    edited.make(edits(len(STRIKES) + 1))
     chosen = random.Random(f"{SEED} disk")
     host = chosen.choice(sorted(FOLDERS))
     folder = chosen.choice(FOLDERS[host])
-    edit = edits(len(STRIKES) + 1)
-    editor.make(edit)
-    before = editor.platform.invocations()
-    with full(editor.platform, host, folder):
-        outcome = editor.platform.run("-y", *editor.arguments)
+    before = six.invocations()
+    with full(six, host, folder):
+        outcome = six.run("-y", *edited.arguments)
         assert outcome.code != 0, outcome.output
         assert "the disk is full" in outcome.output
         assert "Traceback" not in outcome.output
         kept = {unit: found for unit, found in before.items() if unit.startswith(host)}
-        assert kept.items() <= editor.platform.invocations().items()
-    assert_completed(editor, edit)
+        assert kept.items() <= six.invocations().items()
+    assert_completed(plain, Edit("as it was"))
 
 
 def begun(editor: Editor, lines: int) -> Run:
