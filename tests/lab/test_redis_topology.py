@@ -64,6 +64,8 @@ def test_a_fourth_host_joins_as_a_replica_with_a_sentinel(
         notes = traffic.finish()
     assert notes.failed == 0, notes.errors
     assert caches.redis(FOURTH.name, "ROLE | head -n 1") == "slave"
+    # Redis and Sentinel rewrite their files there.
+    assert platform.shell(FOURTH.name, "stat -c '%a %U %G' /etc/redis") == "2770 redis redis"
     assert_they_know_each_other(caches)
     assert notes.acknowledged <= caches.stored()
     assert platform.deploy().totals["success"] == 0
