@@ -18,13 +18,17 @@ UNIT, ENVIRONMENT, CREDENTIALS, RELEASE = "unit", "environment", "credentials", 
 
 @dataclass(frozen=True)
 class Roll:
-    """A roll-out that a run would start. `before` is empty for a service that is new."""
+    """A roll-out that a run would start. `before` is empty for a service that is new.
+
+    `reloads`: balancers whose nginx is reloaded whenever an instance goes or comes.
+    """
 
     service: str
     before: str
     after: str
     why: tuple[str, ...]
     instances: Mapping[str, int]
+    reloads: tuple[str, ...] = ()
 
     def document(self) -> Mapping[str, Any]:
         """The roll-out as JSON."""
@@ -49,8 +53,9 @@ def _rolls(
 ) -> Iterator[Roll]:
     for name, generation in sorted(wanted.items()):
         present = snapshot.services.get(name)
+        reloads = _reloads(cluster, name)
         if present is None:
-            yield Roll(name, "", generation.digest, ("new",), {})
+            yield Roll(name, "", generation.digest, ("new",), {}, reloads)
             continue
         rollout = current(snapshot, name)
         failed = rollout is not None and rollout.state is RolloutState.FAILED
@@ -62,7 +67,16 @@ def _rolls(
         counts: dict[str, int] = {}
         for one in snapshot.of(name):
             counts[one.host] = counts.get(one.host, 0) + 1
-        yield Roll(name, present.generation, generation.digest, why, dict(sorted(counts.items())))
+        hosts = dict(sorted(counts.items()))
+        yield Roll(name, present.generation, generation.digest, why, hosts, reloads)
+
+
+def _reloads(cluster: Cluster, service: str) -> tuple[str, ...]:
+    return tuple(
+        one.name
+        for one in cluster.group("balancers")
+        if (known := one.settings.services.get(service)) and known.balancer == "nginx"
+    )
 
 
 def _why(

@@ -69,13 +69,14 @@ def _rolls(rolls: Sequence[Roll], paint: Paint) -> Iterator[str]:
     yield paint("Roll-outs", Tone.STRONG)
     for roll in rolls:
         where = ", ".join(f"{count} on {host}" for host, count in roll.instances.items())
+        reload = f"; RELOAD nginx.service on {', '.join(roll.reloads)}" if roll.reloads else ""
         if not roll.before:
-            yield f"  {roll.service}: START with generation {roll.after}"
+            yield from _wrapped(f"{roll.service}: START with generation {roll.after}{reload}", 2)
             continue
         why = ", ".join(roll.why) or "settings"
         yield from _wrapped(
             f"{roll.service}: ROLL from {roll.before} to {roll.after} for {why}, one instance after"
-            f" the other ({where or 'none runs'})",
+            f" the other ({where or 'none runs'}){reload}",
             2,
         )
 

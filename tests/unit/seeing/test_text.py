@@ -1,5 +1,7 @@
 """A plan as people read it: short, within 100 columns, hosts with the same ahead together."""
 
+from dataclasses import replace
+
 from deploys.engine.changes import Effect, Verb
 from deploys.seeing.model import FileDifference, HostPlan, Item, Plan, Remark
 from deploys.seeing.rollouts import Roll
@@ -39,6 +41,12 @@ def test_a_host_shows_what_differs_and_what_happens_to_units() -> None:
         "",
         "1 host of 2 would change: 1 reload, 1 roll-out. Nothing was changed now.",
     ]
+
+
+def test_balancers_that_are_reloaded_for_a_roll_out_are_named() -> None:
+    roll = replace(ROLL, reloads=("lb-1", "lb-2"))
+    text = " ".join(" ".join(plan_text(Plan([], [roll]), PLAIN)).split())
+    assert "(3 on app-1); RELOAD nginx.service on lb-1, lb-2" in text
 
 
 def test_hosts_with_the_same_ahead_stand_together() -> None:
