@@ -154,6 +154,7 @@ def config(cluster: Cluster, declared: ClusterHost, facts: Facts) -> ConfigSet:
                     "may-restart" if may_restart else "reload-only",
                 ),
             ),
+            reloads=(unit(facts),),
             restart=Restart(unit(facts), needed_for, perhaps_for, may_restart),
         ),
         health=checks(facts),

@@ -137,6 +137,7 @@ def effects_of(activation: Activation, facts: Facts) -> Iterator[Effect]:
     for command in activation.commands:
         for effect in _of_command(command, facts):
             found[effect.unit] = effect.verb
+    found |= {unit: Verb.RELOAD for unit in activation.reloads if _is_active(unit, facts)}
     unit = activation.unit
     if unit and not _is_active(unit, facts):
         found[unit] = Verb.START
@@ -154,8 +155,6 @@ def _of_command(command: Sequence[str], facts: Facts) -> Iterator[Effect]:
         case ("systemctl", verb, *_, unit) if verb in _SYSTEMCTL_VERBS:
             if verb != "try-restart" or _is_active(unit, facts):
                 yield Effect(Verb(_SYSTEMCTL_VERBS[verb]), unit)
-        case (*_, "activate-postgresql", unit, _) if _is_active(unit, facts):
-            yield Effect(Verb.RELOAD, unit)
 
 
 def _is_active(unit: str, facts: Facts) -> bool:

@@ -72,13 +72,15 @@ class Directory:
 class Activation:
     """How a new configuration becomes the one in force.
 
-    `restart` says to a plan what is known of a restart that the commands decide on.
+    To a plan `reloads` says which units the commands reload, and `restart` what is known of a
+    restart that they decide on.
     """
 
     unit: str | None = None
     how: Literal["reload", "restart", "start"] = "reload"
     commands: tuple[Command, ...] = ()
     daemon_reload: bool = False
+    reloads: tuple[str, ...] = ()
     restart: "Restart | None" = None
 
     def document(self) -> dict[str, Any]:

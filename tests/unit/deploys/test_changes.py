@@ -24,8 +24,10 @@ IDLE: Facts = {"units": {}}
         (Activation(commands=(("systemctl", "try-restart", UNIT),)), IDLE, []),
         (Activation(commands=(("systemctl", "try-restart", UNIT),)), ACTIVE, [Verb.RESTART]),
         (Activation(commands=(("systemctl", "enable", "--quiet", UNIT),)), ACTIVE, []),
-        (Activation(commands=(("x", "activate-postgresql", UNIT, "y"),)), ACTIVE, [Verb.RELOAD]),
-        (Activation(commands=(("x", "activate-postgresql", UNIT, "y"),)), IDLE, []),
+        (Activation(reloads=(UNIT,)), ACTIVE, [Verb.RELOAD]),
+        (Activation(reloads=(UNIT,)), IDLE, []),
+        (Activation(unit=UNIT, how="start", reloads=(UNIT,)), ACTIVE, [Verb.RELOAD]),
+        (Activation(unit=UNIT, how="start", reloads=(UNIT,)), IDLE, [Verb.START]),
         (Activation(daemon_reload=True), ACTIVE, []),
     ],
 )
@@ -42,7 +44,7 @@ def test_a_restart_that_settings_take_is_foretold_where_it_is_allowed(
     activation = Activation(
         unit=UNIT,
         how="start",
-        commands=(("x", "activate-postgresql", UNIT, "y"),),
+        reloads=(UNIT,),
         restart=Restart(UNIT, ("shared_buffers",), ("max_wal_senders",), allowed),
     )
     change = config_change(ConfigSet("sample", files=(), activation=activation), "why", ACTIVE)
