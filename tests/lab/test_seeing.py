@@ -32,8 +32,8 @@ EDITS = (
 RUN_SECONDS = 300.0
 # Watching a first instance is a claim of its own elsewhere.
 AT_ONCE = """
-for service in services.values():
-    service["rollout"] = {"canary_seconds": 0}
+for _service in services.values():
+    _service["rollout"] = {"canary_seconds": 0}
 """
 
 
