@@ -25,7 +25,7 @@ QUICK = ("--data", "haproxy.maxconn=5000")
 EDITS = (
     *QUICK,
     *("--data", "nginx.worker_connections=2000"),
-    *("--data", "redis.maxmemory=900MB"),
+    *("--data", "redis.maxmemory_samples=6"),
     *("--data", "postgresql.max_wal_size=3GB"),
     *("--data", f"services.{ROLLED}.environment.PLANNED=1"),
 )
@@ -208,7 +208,7 @@ def test_a_service_that_is_declared_no_more_goes_and_nothing_else(settled: Platf
     put_foreign_files(settled)
     for name, services in (("services.py", "services"), ("scaling.py", 'scaling["services"]')):
         file = settled.folder / "group_data" / name
-        file.write_text(f"{file.read_text()}\ndel {services}[{GONE!r}]\n")
+        file.write_text(f"{file.read_text()}\n{services}[{GONE!r}] = None\n")
     plan = see(settled, "plan")
     stopped = {one for one in plan.effects(HOST) if one.startswith("stop")}
     assert stopped == {f"stop {GONE}@830{port}.service" for port in (1, 2)}
