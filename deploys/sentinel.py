@@ -17,7 +17,12 @@ host = here()
 cluster, declared = host.run.cluster, host.declared
 concerned = "sentinels" in host.groups
 check_sentinels()
+first = sentinel.first_passwords(declared, host.facts)
 
+install_configs(
+    configs=first,
+    name="Sentinel password of a new Sentinel",
+)
 install_configs(
     configs=(
         *sentinel.certificates(host.settings, host.certificate),
@@ -38,7 +43,7 @@ redis_in_turn(
 )
 install_configs(
     configs=(
-        *credentials.passwords(declared, credentials.SENTINEL),
+        *(() if first else credentials.passwords(declared, credentials.SENTINEL)),
         *sentinel.passwords(declared),
     ),
     name="Sentinel passwords",

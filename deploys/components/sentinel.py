@@ -84,6 +84,17 @@ def configs(cluster: Cluster, declared: ClusterHost, master: Endpoint) -> tuple[
     return (seed,)
 
 
+def first_passwords(declared: ClusterHost, facts: Facts) -> tuple[ConfigSet, ...]:
+    """The password to ask Sentinels with, on a host that has none.
+
+    It comes before the Sentinel: a run that ends in between would leave one that nobody can ask.
+    """
+    present = facts.get("files", {}).get(credentials.path("sentinel.password"))
+    if "sentinels" not in declared.groups or present is not None:
+        return ()
+    return credentials.passwords(declared, credentials.SENTINEL)
+
+
 def passwords(declared: ClusterHost) -> tuple[ConfigSet, ...]:
     """Sentinel's password for Redis. It shows none: the file's stamp tells of a change."""
     settings = declared.settings

@@ -70,14 +70,12 @@ STOP = (
         rolls=frozenset({BROKER}),
     ),
 )
-DRAIN = (
+AGENTS_FIGURES = (
     Edit(
         "A service: time to drain",
         {f"services.{CORE}.drain_timeout_seconds": "50"},
         restarts=AGENTS,
     ),
-)
-HEARTBEAT = (
     Edit(
         "Agents: pause between two signs of life",
         {"agent.heartbeat_seconds": "9"},

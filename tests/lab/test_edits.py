@@ -32,6 +32,7 @@ def editor(six: Platform) -> Iterator[Editor]:
     yield Editor(six, lambda: at_rest(six), lambda: explain(six))
     six.project = REPOSITORY
     six.deploy(*TAKEN_BACK)
+    six.deploy()
 
 
 def at_rest(platform: Platform) -> bool:
@@ -75,6 +76,7 @@ def debian_12(solo: Platform) -> Iterator[Editor]:
     """One host in every group; all edits are taken back at the end."""
     yield Editor(solo)
     solo.deploy(*TAKEN_BACK)
+    solo.deploy()
 
 
 @pytest.mark.parametrize("step", DEBIAN_12_STEPS)

@@ -54,6 +54,15 @@ def test_operations_go_over_all_hosts_in_the_order_of_the_deploys(first_run: Out
     assert operations(first_run.errors) == list(declared_operations())
 
 
+@pytest.mark.parametrize("host", GROUPS["sentinels"])
+def test_a_host_can_ask_its_sentinel_before_that_is_started(first_run: Outcome, host: str) -> None:
+    """A run that ended in between would be the last: the others could not ask it for the master."""
+    documents = (json.loads(one.stdin) for one in first_run.to(host) if one.tool == "install")
+    order = [config["name"] for document in documents for config in document["configs"]]
+    assert order.count("sentinel.passwords") == 1
+    assert order.index("sentinel.passwords") < order.index("sentinel")
+
+
 def test_every_operation_is_named(first_run: Outcome) -> None:
     assert all(" | " in operation for operation in operations(first_run.errors))
 
