@@ -38,6 +38,24 @@ def wanted(
     return tuple(found)
 
 
+def new_health_paths(declared: ClusterHost, facts: Facts, snapshot: Snapshot) -> Iterator[Check]:
+    """Instances that serve answer where their health is to be asked from now on.
+
+    An app host asks its own, a balancer all: where none answers, all would leave rotation at once.
+    """
+    services, present = declared.settings.services, facts["health_paths"]
+    for key, one in sorted(snapshot.instances.items()):
+        service = services.get(key.service)
+        if service is None or one.state is not State.READY:
+            continue
+        if present.get(key.service, service.health_path) == service.health_path:
+            continue
+        if one.host == declared.name or "balancers" in declared.groups:
+            address = "127.0.0.1" if one.host == declared.name else one.address
+            url = f"http://{address}:{key.port}{service.health_path}"
+            yield {"kind": "http", "url": url, "unit": key.unit}
+
+
 def instances(declared: ClusterHost, snapshot: Snapshot) -> Iterator[Check]:
     """The instances of a host run and are healthy, but for those that are about to stop."""
     services = declared.settings.services

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pyinfra import logger
 from pyinfra.context import host, state
 
-from deploys.components import agent, declaration, generations, progress
+from deploys.components import agent, checks, declaration, generations, progress
 from deploys.components.declaration import Wanted
 from deploys.components.generations import Generation
 from deploys.components.progress import Progress
 from deploys.components.runtime import release
 from deploys.engine import tools
 from deploys.engine.invocation import Refused
-from deploys.engine.resources import ConfigSet, Facts, why_install
+from deploys.engine.resources import Check, ConfigSet, Facts, why_install
 from deploys.engine.run import ask, current_run, facts_of, here, hosts_of_run
 from stellwerk.database.statement import Statement, psql_script
 from stellwerk.instances.documents import SNAPSHOT_QUERY, DocumentError, parse_snapshot
@@ -71,6 +71,12 @@ def ledger() -> Snapshot:
     for facts in facts_of(databases).values():
         return declaration.snapshot_of(facts["postgresql"]) or declaration.EMPTY
     return declaration.EMPTY
+
+
+def new_health_paths() -> Iterable[Check]:
+    """What instances have to answer before their health is asked at another path."""
+    present = here()
+    return checks.new_health_paths(present.declared, present.facts, ledger())
 
 
 def progress_of_services(wanted: Wanted) -> Sequence[Progress]:

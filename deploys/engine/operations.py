@@ -31,6 +31,7 @@ from stellwerk.database.statement import Statement, psql_script
 
 Commands = Generator[StringCommand | FunctionCommand, None, None]
 WAIT_SECONDS = 1.0  # between two looks at the ledger
+ANSWER_SECONDS = 5  # a process that systemd starts anew answers again within this
 VERIFY_SECONDS = 60  # a replica's first sync and a balancer's health checks end well within this
 
 
@@ -240,6 +241,32 @@ def remove_instances(names: Iterable[str]) -> Commands:
     _changed()
 
 
+@operation()
+def try_health_paths(checks: Callable[[], Iterable[Check]]) -> Commands:
+    """Instances answer where their health is to be asked, or the run ends before it is asked there.
+
+    Nothing is changed.
+    """
+    wanted = list(checks()) if state.is_executing else []
+    if not wanted:
+        return
+    failures = _failures(wanted, ANSWER_SECONDS)
+    for failure in failures:
+        logger.error(
+            f"{host.print_prefix}{failure['unit'].removesuffix('.service')}: {failure['problem']},"
+            " so its health is asked where it was; roll out a program that answers there too, then"
+            " change health_path"
+        )
+    if failures:
+        yield _failure()
+
+
+def _failures(checks: Iterable[Check], seconds: float) -> list[dict[str, str]]:
+    """The checks that do not hold on the present host within their time."""
+    request = json.dumps({"checks": [dict(check) for check in checks], "seconds": seconds})
+    return list(json.loads(ask(f"{tools.RUN} verify", request)))
+
+
 def _failure() -> FunctionCommand:
     """What makes an operation fail that has said why."""
     # pyinfra heeds what a function returns only if it takes these two.
@@ -256,9 +283,8 @@ def verify(checks: Callable[[], Iterable[Check]]) -> Commands:
     run = current_run()
     if not state.is_executing:
         return
-    wanted = [dict(check) for check in checks()]
-    request = json.dumps({"checks": wanted, "seconds": VERIFY_SECONDS})
-    failures = json.loads(ask(f"{tools.RUN} verify", request))
+    wanted = list(checks())
+    failures = _failures(wanted, VERIFY_SECONDS)
     count = run.commands[here().declared.name]
     if not failures:
         logger.info(f"{host.print_prefix}{len(wanted)} checks hold; {count} remote commands")

@@ -39,6 +39,7 @@ SECTIONS = (
     "sentinel",
     "postgresql",
     "pins",
+    "health_paths",
     "release",
     "programs",
 )

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from . import generations, packages, postgresql, redis, release, units
-from .paths import STAMPS
+from .paths import AGENT_CONFIGURATION, STAMPS
 
 DISKS = ("/", "/var", "/opt", "/etc")
 
@@ -33,6 +33,7 @@ def gather(request: dict[str, Any]) -> dict[str, Any]:
         "sentinel": redis.sentinel_state,
         "postgresql": lambda: postgresql.state(request["postgresql_script"]),
         "pins": generations.pinned,
+        "health_paths": health_paths,
         "release": lambda: release.state(Path(request["prefix"])),
         "programs": lambda: release.programs(Path(request["prefix"])),
     }
@@ -81,6 +82,15 @@ def files() -> dict[str, Any]:
     """Digest, mode and owner of every file that a configuration owns."""
     paths = {path for stamp in stamps().values() for path in stamp.get("files", ())}
     return {path: _file(Path(path)) for path in sorted(paths)}
+
+
+def health_paths() -> dict[str, str]:
+    """Where the health of each service is asked at present, by its name."""
+    try:
+        services = json.loads(AGENT_CONFIGURATION.read_text())["services"]
+        return {name: about["health_path"] for name, about in services.items()}
+    except (OSError, ValueError, KeyError):
+        return {}  # no agent yet, or one that does not start with what it has
 
 
 def _file(path: Path) -> dict[str, Any] | None:

@@ -20,6 +20,7 @@ SECTIONS = (
     "sentinel",
     "postgresql",
     "pins",
+    "health_paths",
     "programs",
 )
 

@@ -283,3 +283,19 @@ def test_an_instance_that_is_declared_no_more_is_stopped(
     (told,) = done.changes
     assert (told.host, told.tool) == ("app-1", "remove-instances")
     assert json.loads(told.stdin) == {"instances": [f"{CORE}@9999", "gone@8101"]}
+
+
+def test_a_health_path_that_instances_do_not_answer_at_reaches_no_balancer_and_no_agent(
+    make_site: MakeSite, settled: dict[str, Facts]
+) -> None:
+    problem = "http://192.0.2.1:20001/nothing-there answers 404, not 200"
+    failure = {"problem": problem, "unit": f"{CORE}@20001.service", "journal": ""}
+    settled["lb-1"]["health_paths"] = {CORE: "/health"}
+    answers = {host: with_tools(facts) for host, facts in settled.items()}
+    answers["lb-1"]["/host verify"] = json.dumps([failure])
+    site = make_site(answers)
+    site.write("all.py", f'services = {{"{CORE}": {{"health_path": "/nothing-there"}}}}\n')
+    done = site.run("-y")
+    assert done.code != 0
+    assert f"{CORE}@20001: {problem}, so its health is asked where it was" in done.said
+    assert configurations([*done.changes]) & {"haproxy", "agent"} == set()

@@ -149,3 +149,24 @@ def test_every_unit_and_service_of_a_host_is_verified(cluster: Cluster, single: 
 def test_instances_of_another_host_are_not_verified_here(cluster: Cluster) -> None:
     found = checks.instances(host_of(cluster, "apps"), running_on("app-2"))
     assert list(found) == []
+
+
+def asked(cluster: Cluster, host: str, present: dict[str, str]) -> list[str]:
+    """The URLs that a host has to get an answer from before health is asked elsewhere."""
+    found = {**facts(), "health_paths": present}
+    checked = checks.new_health_paths(cluster.hosts[host], found, running_on("app-1"))
+    return [str(check["url"]) for check in checked]
+
+
+def test_instances_that_serve_are_asked_at_a_new_health_path_by_their_host_and_balancers(
+    cluster: Cluster,
+) -> None:
+    before = {"aktienanalyse-core": "/before", "aktienanalyse-events": "/health"}
+    assert asked(cluster, "app-1", before) == ["http://127.0.0.1:8101/health"]
+    assert asked(cluster, "app-2", before) == []
+    assert asked(cluster, "lb-1", before) == ["http://10.0.0.1:8101/health"]
+
+
+def test_nobody_is_asked_where_the_health_path_stays_or_none_was_known(cluster: Cluster) -> None:
+    assert asked(cluster, "app-1", {"aktienanalyse-core": "/health"}) == []
+    assert asked(cluster, "lb-1", {}) == []

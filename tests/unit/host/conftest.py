@@ -136,7 +136,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     for module in (generations, pin):
         monkeypatch.setattr(module, "UNITS", host.folder / "system")
     monkeypatch.setattr(generations, "GENERATIONS", host.folder / "generations")
-    monkeypatch.setattr(pin, "AGENT_CONFIGURATION", host.folder / "agent.json")
+    for module in (facts, pin):
+        monkeypatch.setattr(module, "AGENT_CONFIGURATION", host.folder / "agent.json")
     monkeypatch.setattr(redis, "CREDENTIALS", host.state / "credentials")
     monkeypatch.setattr(release, "COMMAND", host.folder / "stellwerk")
     monkeypatch.setattr(packages, "LOG", host.folder / "packages.log")
