@@ -36,7 +36,7 @@ class Calculator:
         """End the running calculation and forget those that wait."""
         if self._worker is None:
             return
-        # In this order: a worker that is stopped first takes up the next one before it is forgotten.
+        # In this order: a worker that is stopped first takes up the next one meanwhile.
         self._worker.shutdown(wait=False, cancel_futures=True)
         self._stopped.set()
         self._worker.shutdown(wait=True)
