@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from stellwerk import notify
+from stellwerk.host.systemd import SystemdUnits
 from stellwerk.instances.agent.app_host import AppHost, Paths
 from stellwerk.instances.agent.daemon import Agent, BalancerPart
-from stellwerk.instances.agent.units import SystemdUnits
 from stellwerk.instances.configuration import AgentConfiguration, ConfigurationError
 from stellwerk.instances.model import Role
 from stellwerk.instances.store import Ledger

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from dbus_fast import BusType, Message, MessageType
 from dbus_fast.aio import MessageBus
 
-from stellwerk.instances.facts import Activity, Unit
+from stellwerk.host.unit import Activity, Unit
 
 ANSWER_SECONDS: Final = 10.0
 """How long systemd may take for an answer; a job may take longer and has a bound of its own."""
