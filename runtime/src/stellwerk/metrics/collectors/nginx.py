@@ -50,13 +50,14 @@ class NginxCollector(SubjectCollector):
         }
 
     async def collect(self) -> Found:
-        await self._read_log()
-        samples = [sample for upstream in self._upstreams.values() for sample in upstream.samples()]
-        gaps = []
+        samples = await self._status()
         if not self._path.is_file():
-            gaps.append(Gap(State.MISSING, f"{self._path} is not there: requests are not known"))
-            samples = []
-        return Found(samples + await self._status(), self._requests.take(), gaps)
+            gap = Gap(State.MISSING, f"{self._path} is not there: requests are not known")
+            return Found(samples, gaps=(gap,))
+        await self._read_log()
+        for upstream in self._upstreams.values():
+            samples += upstream.samples()
+        return Found(samples, self._requests.take())
 
     async def _status(self) -> list[Sample]:
         try:

@@ -6,7 +6,7 @@ frozen.
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from stellwerk.metrics.collectors import libpq
@@ -58,7 +58,7 @@ class Access:
     port: int
     database: str
     user: str
-    password: str | None
+    password: str | None = field(repr=False)
 
     def parameters(self, timeout: float) -> dict[str, str]:
         """For libpq; the server ends a statement after so many seconds."""

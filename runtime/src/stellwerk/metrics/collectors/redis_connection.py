@@ -6,7 +6,7 @@ redis-py would be a sixth of the monitor's memory, for one command a collection.
 import asyncio
 import ssl
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import hiredis
@@ -28,7 +28,7 @@ class RedisAccess:
 
     port: int
     user: str | None = None
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     tls_authority: str | None = None
     host: str = "127.0.0.1"
 
