@@ -5,11 +5,13 @@ Written for many small questions a minute: an HTTP client library would be most 
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, cast
 
 _LONGEST_ANSWER: Final = 1024 * 1024
 _HEAD_END: Final = b"\r\n\r\n"
+_CLOSED: Final = "the connection was closed without an answer"
 _WITHOUT_BODY: Final = (204, 304)
 
 
@@ -26,88 +28,98 @@ class Answer:
     seconds: float
 
 
-class LocalHttp(asyncio.Protocol):
+class LocalHttp:
     """One server, asked one question at a time."""
 
     def __init__(self, port: int, agent: str, host: str = "127.0.0.1") -> None:
         self._port = port
         self._agent = agent
         self._host = host
-        self._transport: asyncio.Transport | None = None
-        self._asked: _Question | None = None
-        self._questions = 0  # on this connection
+        self._wire: _Wire | None = None
+        self._connecting: asyncio.Task[None] | None = None
 
     def get(self, path: str) -> "asyncio.Future[Answer]":
         """Ask for a path. The future raises OSError or AnswerError; one that is cancelled costs the
         connection.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        future.add_done_callback(self._is_over)
         request = (
             f"GET {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
             f"User-Agent: {self._agent}\r\n\r\n"
-        ).encode("ascii")
-        self._asked = _Question(request, future)
-        future.add_done_callback(self._is_over)
-        if self._transport is None:
-            self._connect(self._asked)
+        )
+        question = _Question(request.encode("ascii"), future, self._connect)
+        if self._wire is not None and self._wire.transport is not None:
+            self._wire.send(question)
         else:
-            self._send(self._asked)
+            self._connect(question)
         return future
 
     def close(self) -> None:
         """End the connection at once."""
-        transport, self._transport = self._transport, None
-        if transport is not None:
-            transport.abort()
+        wire, self._wire = self._wire, None
+        if wire is not None and wire.transport is not None:
+            wire.transport.abort()
 
     def _connect(self, question: "_Question") -> None:
-        question.connecting = asyncio.get_running_loop().create_task(self._connected(question))
+        self._connecting = asyncio.get_running_loop().create_task(self._connected(question))
 
     async def _connected(self, question: "_Question") -> None:
         try:
-            await asyncio.get_running_loop().create_connection(lambda: self, self._host, self._port)
+            _, self._wire = await asyncio.get_running_loop().create_connection(
+                _Wire, self._host, self._port
+            )
         except OSError as error:
             question.fail(error)
-            return
-        self._send(question)
-
-    def _send(self, question: "_Question") -> None:
-        if question.future.done():
-            return
-        assert self._transport is not None
-        self._questions += 1
-        question.begun = time.perf_counter()
-        self._transport.write(question.request)
+        else:
+            self._wire.send(question)
 
     def _is_over(self, future: "asyncio.Future[Answer]") -> None:
-        question, self._asked = self._asked, None
         if future.cancelled():
-            if question is not None and question.connecting is not None:
-                question.connecting.cancel()
+            if self._connecting is not None:
+                self._connecting.cancel()
             self.close()
+
+
+class _Wire(asyncio.Protocol):
+    """One connection. It is not used again: what a lost one still says concerns nobody else."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self._question: _Question | None = None
+        self._questions = 0
+
+    def send(self, question: "_Question") -> None:
+        self._question = question
+        self._questions += 1
+        question.begun = time.perf_counter()
+        if self.transport is None:  # closed since it was made
+            question.fail(ConnectionResetError(_CLOSED))
+        else:
+            self.transport.write(question.request)
 
     # What asyncio calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._questions = 0
+        self.transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, _error: Exception | None) -> None:
-        question, self._transport = self._asked, None
+        self.transport = None
+        question = self._question
         if question is None or question.future.done():
             return
         if not question.received and self._questions > 1:
             # A server may close an idle connection just as it is used: this is no failure of its.
-            self._connect(question)
+            question.ask_again(question)
         elif question.ends_with_connection:
             question.finish(len(question.received))
         else:
-            question.fail(ConnectionResetError(104, "the connection was closed without an answer"))
+            question.fail(ConnectionResetError(_CLOSED))
 
     def data_received(self, data: bytes) -> None:
-        question = self._asked
-        if question is None:
-            self.close()  # nobody asked
+        question = self._question
+        if question is None or question.future.done():
+            self._close()  # nobody asked
             return
         question.received += data
         try:
@@ -118,7 +130,12 @@ class LocalHttp(asyncio.Protocol):
         if len(question.received) > _LONGEST_ANSWER:
             question.fail(AnswerError(f"the answer is longer than {_LONGEST_ANSWER} bytes"))
         if question.future.done() and (question.closes or question.future.exception()):
-            self.close()
+            self._close()
+
+    def _close(self) -> None:
+        if self.transport is not None:
+            self.transport.abort()
+        self.transport = None
 
 
 @dataclass
@@ -127,7 +144,7 @@ class _Question:
 
     request: bytes
     future: "asyncio.Future[Answer]"
-    connecting: "asyncio.Task[None] | None" = None
+    ask_again: "Callable[[_Question], None]"
     begun: float = field(default_factory=time.perf_counter)
     received: bytes = b""
     status: int = 0

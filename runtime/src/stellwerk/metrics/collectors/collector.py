@@ -98,23 +98,6 @@ def available(series: Series | None, state: State) -> Iterable[Sample]:
     return () if series is None or value is None else (Sample(series, value),)
 
 
-class Changes:
-    """Remembers counters from one look to the next, by any key."""
-
-    def __init__(self) -> None:
-        self._before: dict[object, float] = {}
-
-    def of(self, key: object, total: float) -> float | None:
-        """How much a counter has grown; None at the first look, and after a restart."""
-        before = self._before.get(key)
-        self._before[key] = total
-        return None if before is None or total < before else total - before
-
-    def forget(self) -> None:
-        """Begin anew, as the counters are those of another process."""
-        self._before.clear()
-
-
 def percent(part: float | None, whole: float | None) -> float | None:
     """A part in percent; None where one of both is not known, or the whole is nothing."""
     return None if part is None or not whole else 100 * part / whole

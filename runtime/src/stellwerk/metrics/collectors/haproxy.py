@@ -7,15 +7,14 @@ from typing import Final
 
 from stellwerk.instances.agent.runtime_api import HaproxyAwayError, RuntimeApi
 from stellwerk.metrics.collectors.collector import (
-    Changes,
     Found,
     Samples,
     SubjectCollector,
     Trouble,
-    percent,
 )
 from stellwerk.metrics.declarations import haproxy as metrics
 from stellwerk.metrics.model import Sample, Source
+from stellwerk.metrics.rates import Share
 from stellwerk.metrics.reading import State
 
 _QUESTION: Final = "show stat -1 2 -1"  # of all proxies, the backends as a whole
@@ -28,8 +27,7 @@ class HaproxyCollector(SubjectCollector):
         super().__init__(Source.HAPROXY, "HAProxy", metrics.AVAILABILITY.series())
         self._api = RuntimeApi(socket)
         self._services = services
-        self._samples: dict[str, Samples] = {}
-        self._changes = Changes()
+        self._backends: dict[str, _Backend] = {}
 
     async def collect(self) -> Found:
         try:
@@ -40,22 +38,34 @@ class HaproxyCollector(SubjectCollector):
             raise Trouble(State.REFUSED, f"HAProxy cannot be asked: {error.strerror}") from None
         if not said.startswith("#"):
             raise Trouble(State.DOWN, "HAProxy closed its socket without an answer")
-        return Found([sample for row in rows(said) for sample in self._backend(row)])
+        samples: list[Sample] = []
+        for row in rows(said):
+            name = row["# pxname"]
+            if name not in self._backends:
+                self._backends[name] = _Backend(Samples(self._services.get(name), backend=name))
+            samples += self._backends[name].samples(row)
+        return Found(samples)
 
-    def _backend(self, row: Mapping[str, str]) -> list[Sample]:
-        name = row["# pxname"]
-        if name not in self._samples:
-            self._samples[name] = Samples(self._services.get(name), backend=name)
+
+class _Backend:
+    """What is remembered of a backend between two looks."""
+
+    def __init__(self, of_this: Samples) -> None:
+        self._of_this = of_this
+        self._errors = Share()
+        self._requests = 0.0
+
+    def samples(self, row: Mapping[str, str]) -> list[Sample]:
         requests, errors = float(row["req_tot"] or 0), float(row["hrsp_5xx"] or 0)
-        fresh = self._changes.of((name, "requests"), requests)
-        failed = self._changes.of((name, "errors"), errors)
-        return self._samples[name].of(
+        # Of the latest requests, whenever they were: nothing is said while no new ones come.
+        is_fresh = 0 < self._requests < requests and row["rtime"]
+        self._requests = requests
+        return self._of_this.of(
             (
                 (metrics.REQUESTS, requests),
                 (metrics.ERRORS, errors),
-                (metrics.ERROR_RATE, percent(failed, fresh)),
-                # Of the latest requests, whenever they were: nothing new is said while none come.
-                (metrics.RESPONSE_TIME, float(row["rtime"]) if fresh and row["rtime"] else None),
+                (metrics.ERROR_RATE, self._errors.percent(errors, requests - errors)),
+                (metrics.RESPONSE_TIME, float(row["rtime"]) if is_fresh else None),
                 (metrics.QUEUE, float(row["qcur"] or 0)),
                 (metrics.SERVERS_UP, float(row["act"] or 0)),
             )

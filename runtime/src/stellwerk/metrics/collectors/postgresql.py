@@ -11,7 +11,6 @@ from typing import Final, Protocol
 
 from stellwerk.metrics.collectors import libpq
 from stellwerk.metrics.collectors.collector import (
-    Changes,
     Found,
     Samples,
     SubjectCollector,
@@ -21,6 +20,7 @@ from stellwerk.metrics.collectors.collector import (
 from stellwerk.metrics.collectors.libpq import ConnectionLostError, PostgresqlError, Row
 from stellwerk.metrics.declarations import postgresql as metrics
 from stellwerk.metrics.model import Metric, Sample, Source
+from stellwerk.metrics.rates import Share
 from stellwerk.metrics.reading import Gap, State
 
 OLDEST_VERSION: Final = 100000
@@ -136,7 +136,7 @@ class PostgresqlCollector(_PostgresqlCollector):
         super().__init__("PostgreSQL", access, seconds / 2, connect, metrics.AVAILABILITY)
         self._slow = slow
         self._samples = Samples()
-        self._changes = Changes()
+        self._hits = Share()
 
     async def measure(self, connection: Connection) -> Found:
         begun = time.perf_counter()
@@ -151,8 +151,6 @@ class PostgresqlCollector(_PostgresqlCollector):
                 " pg_monitor, as a deploy does",
             )
         commits, rollbacks, hits, reads, deadlocks = map(_number, rest[:5])
-        hit = self._changes.of("hits", hits)
-        read = self._changes.of("reads", reads)
         values: list[tuple[Metric, float | None]] = [
             (metrics.PROBE_QUERY, 1000 * probe),
             (metrics.ACTIVE_CONNECTIONS, _number(active)),
@@ -162,7 +160,7 @@ class PostgresqlCollector(_PostgresqlCollector):
             (metrics.TRANSACTIONS, commits + rollbacks),
             (metrics.ROLLBACKS, rollbacks),
             (metrics.DEADLOCKS, deadlocks),
-            (metrics.CACHE_HIT, _ratio(hit, read)),
+            (metrics.CACHE_HIT, self._hits.percent(hits, reads)),
         ]
         gaps: list[Gap] = []
         version, schema = rest[5:]
@@ -216,7 +214,7 @@ class PostgresqlSizesCollector(_PostgresqlCollector):
         self._due = float("-inf")
         self._last = Found()
         self._samples = Samples()
-        self._changes = Changes()
+        self._hits = Share()
 
     async def collect(self) -> Found:
         if self._clock() >= self._due:
@@ -235,9 +233,8 @@ class PostgresqlSizesCollector(_PostgresqlCollector):
                 labels = Samples(database=self._access.database, table=name or "")
                 samples += labels.of(((metrics.TABLE_SIZE, _number(size) / _MEGABYTE),))
         ((hits, reads),) = await connection.ask(_INDEXES)
-        hit = self._changes.of("hits", _number(hits))
-        read = self._changes.of("reads", _number(reads))
-        samples += self._samples.of(((metrics.INDEX_HIT, _ratio(hit, read)),))
+        ratio = self._hits.percent(_number(hits), _number(reads))
+        samples += self._samples.of(((metrics.INDEX_HIT, ratio),))
         return Found(samples)
 
     def close(self) -> None:
@@ -269,10 +266,6 @@ def _state_of(words: str) -> State:
 
 def _number(text: str | None) -> float:
     return float(text or 0)
-
-
-def _ratio(hits: float | None, reads: float | None) -> float | None:
-    return None if hits is None or reads is None else percent(hits, hits + reads)
 
 
 # All databases count together, as the connections do. pg_stat_activity has the states of others

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Final
 
 from stellwerk.metrics.collectors.collector import (
-    Changes,
     Found,
     Samples,
     SubjectCollector,
@@ -23,6 +22,7 @@ from stellwerk.metrics.collectors.redis_connection import (
 from stellwerk.metrics.declarations import redis as metrics
 from stellwerk.metrics.declarations import sentinel as sentinel_metrics
 from stellwerk.metrics.model import Metric, Series, Source
+from stellwerk.metrics.rates import Share
 from stellwerk.metrics.reading import State
 
 OLDEST_VERSION: Final = 6
@@ -70,7 +70,7 @@ class RedisCollector(_InfoCollector):
         self._samples = Samples(port=str(access.port))
         availability = self._samples.series(metrics.AVAILABILITY)
         super().__init__(Source.REDIS, f"Redis on port {access.port}", availability, access)
-        self._changes = Changes()
+        self._hits = Share()
         self._run = ""
 
     async def measure(self, connection: RedisConnection) -> Found:
@@ -87,12 +87,12 @@ class RedisCollector(_InfoCollector):
     def _values(self, info: Mapping[str, str]) -> list[tuple[Metric, float | None]]:
         if info.get("run_id", "") != self._run:
             self._run = info.get("run_id", "")
-            self._changes.forget()
+            self._hits = Share()
         used, most = _number(info, "used_memory"), _number(info, "maxmemory")
         hits, misses = _number(info, "keyspace_hits"), _number(info, "keyspace_misses")
-        found = None if hits is None else self._changes.of("hits", hits)
-        missed = None if misses is None else self._changes.of("misses", misses)
-        read = None if found is None or missed is None else found + missed
+        rate = None
+        if hits is not None and misses is not None:
+            rate = self._hits.percent(hits, misses)
         is_master = info.get("role") == "master"
         link = info.get("master_link_status")
         return [
@@ -101,7 +101,7 @@ class RedisCollector(_InfoCollector):
             (metrics.CLIENTS, _number(info, "connected_clients")),
             (metrics.HITS, hits),
             (metrics.MISSES, misses),
-            (metrics.HIT_RATE, percent(found, read)),
+            (metrics.HIT_RATE, rate),
             (metrics.OPERATIONS, _number(info, "total_commands_processed")),
             (metrics.EVICTIONS, _number(info, "evicted_keys")),
             (metrics.IS_MASTER, float(is_master) if "role" in info else None),
