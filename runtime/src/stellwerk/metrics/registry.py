@@ -22,6 +22,7 @@ from stellwerk.metrics.model import (
     Series,
     Source,
     Thresholds,
+    parts_of_key,
 )
 from stellwerk.settings.baselines import Figure, Measure
 from stellwerk.settings.model import Threshold
@@ -56,6 +57,12 @@ def metric(key: str) -> Metric:
         return _BY_KEY[key]
     except KeyError:
         raise LookupError(f"{key}: no such metric") from None
+
+
+def series_by_key(key: str) -> Series:
+    """The series of a key, as it stands in a history. LookupError as of `metric`."""
+    name, service, labels = parts_of_key(key)
+    return Series(metric(name), service, labels)
 
 
 QUANTILES: Final = {0.5: "p50", 0.95: "p95", 0.99: "p99"}

@@ -25,13 +25,9 @@ def columns(values: st.SearchStrategy[float]) -> st.SearchStrategy[list[float]]:
 def unpacked(column: list[float]) -> list[float]:
     """The column after a return trip, with its gaps."""
     packed = pack(column)
-    if not packed.count:
+    if not packed.number:
         return [GAP] * len(column)
-    values, present = unpack(packed.blob, len(column), packed.lowest)
-    if present is None:
-        return values
-    there = iter(values)
-    return [next(there) if is_there else GAP for is_there in present]
+    return unpack(packed.blob, len(column), packed.lowest).with_gaps()
 
 
 def same(first: float, second: float) -> bool:
@@ -50,13 +46,11 @@ def test_others_come_back_within_the_stated_rounding(column: list[float]) -> Non
 
 
 @given(columns(finite))
-def test_the_figures_are_those_of_what_comes_back(column: list[float]) -> None:
+def test_a_column_says_how_many_values_it_has_and_the_least(column: list[float]) -> None:
     packed = pack(column)
     back = [value for value in unpacked(column) if not math.isnan(value)]
-    assert packed.count == len(back)
-    if back:
-        assert (packed.lowest, packed.highest) == (min(back), max(back))
-        assert packed.total == sum(back)
+    assert packed.number == len(back)
+    assert packed.lowest == min(back, default=0)
 
 
 def test_a_column_of_one_value_takes_no_bytes() -> None:

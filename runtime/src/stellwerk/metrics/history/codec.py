@@ -33,13 +33,12 @@ class CodecError(ValueError):
 
 
 class Packed(NamedTuple):
-    """A column in few bytes, and what can be said of it without unpacking."""
+    """A column in few bytes."""
 
-    count: int
-    """Values that are there; of none, the other figures are 0."""
+    number: int
+    """Values that are there."""
     lowest: float
-    highest: float
-    total: float
+    """The least of them; 0 of none."""
     blob: bytes
     """Empty for a column without gaps whose values are all the same."""
 
@@ -51,25 +50,32 @@ class Column(NamedTuple):
     present: list[bool] | None
     """For every row whether it has a value; None if all have."""
 
+    def with_gaps(self) -> list[float]:
+        """A value for every row, NaN where there is none: what was packed."""
+        if self.present is None:
+            return self.values
+        values = iter(self.values)
+        return [next(values) if present else math.nan for present in self.present]
+
 
 def pack(column: Sequence[float]) -> Packed:
     """The column in few bytes. ValueError for an infinite value."""
     values = [value for value in column if value == value]
     if not values:
-        return Packed(0, 0.0, 0.0, 0.0, b"")
+        return Packed(0, 0.0, b"")
     if any(map(math.isinf, values)):
         raise ValueError("expected finite values")
     scaled = _scaled(values)
     kept = values if scaled is None else _floats(*scaled)
-    lowest, highest = min(kept), max(kept)
+    lowest = min(kept)
     has_gaps = len(values) < len(column)
-    if lowest == highest and not has_gaps:
+    if lowest == max(kept) and not has_gaps:
         blob = b""
     else:
         form, body = (_FLOATS, _planes(array("d", values))) if scaled is None else _steps(*scaled)
         gaps = _bitmap(column) if has_gaps else b""
         blob = bytes((form | (_GAPS if has_gaps else 0),)) + gaps + body
-    return Packed(len(values), lowest, highest, sum(kept), blob)
+    return Packed(len(values), lowest, blob)
 
 
 def unpack(blob: bytes, rows: int, lowest: float) -> Column:
