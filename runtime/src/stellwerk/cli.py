@@ -8,6 +8,7 @@ import click
 COMMANDS: Final = {
     "agent": "stellwerk.instances.agent.command:agent",
     "instances": "stellwerk.instances.command:instances",
+    "monitor": "stellwerk.metrics.monitor.command:monitor",
     "loadtest": "stellwerk.loadtest.command:loadtest",
     "releases": "stellwerk.instances.releases_command:releases",
     "rollout": "stellwerk.instances.rollout_command:rollout",

@@ -1,1 +1,1 @@
-"""The daemon stellwerk-monitor: looks at its host again and again, keeps what it finds, tells it."""
+"""The daemon stellwerk-monitor: looks at its host again and again, keeps and tells what it finds."""

@@ -1,8 +1,8 @@
 """The host's settings without the library that validates them, which would be a third of the
 monitor's memory.
 
-`validated` reads and checks them in a process of its own, and hands over plain objects with the same
-attributes.
+`validated` reads and checks them in a process of its own, and hands over plain objects with the
+same attributes.
 """
 
 import pickle

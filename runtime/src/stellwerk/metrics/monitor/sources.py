@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 HAPROXY_SOCKET: Final = Path("/run/haproxy/admin.sock")
 NGINX_LOG: Final = Path("/var/log/nginx/access.log")
 POSTGRESQL_SOCKETS: Final = "/var/run/postgresql"
-TLS_AUTHORITY: Final = "/etc/stellwerk/tls/ca.crt"
+TLS_AUTHORITY: Final = "/etc/stellwerk/tls/ca.pem"
 REDIS_USER: Final = "monitor"
 
 
