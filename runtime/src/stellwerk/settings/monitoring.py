@@ -1,6 +1,8 @@
 """Settings of the monitor (spec 1.2, 1.3): collectors, thresholds, history, reports, receivers."""
 
-from pydantic import Field
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
 
 from stellwerk.settings.model import Model, Threshold
 from stellwerk.settings.types import (
@@ -122,6 +124,17 @@ class Email(Model):
     sender: Line | None = Field(None, description="From; absent: stellwerk@ the host's name.")
     smtp_host: Line = Field("localhost", description="Mail server.")
     smtp_port: Port = Field(25, description="Its port.")
+    smtp_encryption: Literal["none", "starttls", "tls"] = Field(
+        "none", description="How the connection is encrypted; its certificate has to be right."
+    )
+    smtp_user: Line | None = Field(None, description="Who logs in; absent: nobody.")
+    smtp_password: Secret | None = Field(None, description="Password of that user.")
+
+    @model_validator(mode="after")
+    def _passwords_are_not_sent_in_the_clear(self) -> Self:
+        if self.smtp_user is not None and self.smtp_encryption == "none":
+            raise ValueError('expected smtp_encryption "starttls" or "tls" where smtp_user logs in')
+        return self
 
 
 class Receivers(Model):
