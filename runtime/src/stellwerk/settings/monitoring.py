@@ -26,6 +26,9 @@ class SystemThresholds(Model):
     memory_percent: Threshold = Field(
         Threshold(baseline=50, warning=80, critical=95), description="Memory utilisation."
     )
+    filesystem_used_percent: Threshold = Field(
+        Threshold(warning=80, critical=95), description="Space in use on a filesystem."
+    )
 
 
 class ServiceThresholds(Model):
@@ -37,7 +40,7 @@ class ServiceThresholds(Model):
     )
     availability: Threshold = Field(
         Threshold(baseline=1, critical=0, bound="lower"),
-        description="1 while the health endpoint answers, otherwise 0.",
+        description="1 while the health endpoint answers, otherwise 0; of other sources as well.",
     )
 
 
@@ -79,6 +82,19 @@ class RedisThresholds(Model):
     )
 
 
+class SentinelThresholds(Model):
+    """Of Redis Sentinel."""
+
+    master_up: Threshold = Field(
+        Threshold(baseline=1, critical=0, bound="lower"),
+        description="1 while the Sentinel takes the master for up.",
+    )
+    quorum: Threshold = Field(
+        Threshold(baseline=1, critical=0, bound="lower"),
+        description="1 while enough Sentinels can agree on a failover.",
+    )
+
+
 class Thresholds(Model):
     """Baselines and thresholds of what the collectors measure."""
 
@@ -88,6 +104,14 @@ class Thresholds(Model):
         default_factory=PostgresqlThresholds, description="PostgreSQL."
     )
     redis: RedisThresholds = Field(default_factory=RedisThresholds, description="Redis.")
+    sentinel: SentinelThresholds = Field(
+        default_factory=SentinelThresholds, description="Sentinels."
+    )
+    others: dict[Line, Threshold] = Field(
+        default={},
+        description='Further metrics by their key, such as "haproxy.error_percent"; the numbers of'
+        ' services are "own.NAME".',
+    )
 
 
 class SlowQueries(Model):
