@@ -13,6 +13,7 @@ from stellwerk.settings.types import (
     Percent,
     Port,
     Seconds,
+    SecondsOrZero,
     Secret,
 )
 
@@ -95,6 +96,16 @@ class SentinelThresholds(Model):
     )
 
 
+class MonitorThresholds(Model):
+    """Of the monitor itself."""
+
+    source_readable: Threshold = Field(
+        Threshold(baseline=1, warning=0, bound="lower"),
+        description="0 where a source is there and cannot be read: a wrong password, a version"
+        " that is not known.",
+    )
+
+
 class Thresholds(Model):
     """Baselines and thresholds of what the collectors measure."""
 
@@ -106,6 +117,9 @@ class Thresholds(Model):
     redis: RedisThresholds = Field(default_factory=RedisThresholds, description="Redis.")
     sentinel: SentinelThresholds = Field(
         default_factory=SentinelThresholds, description="Sentinels."
+    )
+    monitor: MonitorThresholds = Field(
+        default_factory=MonitorThresholds, description="The monitor itself."
     )
     others: dict[Line, Threshold] = Field(
         default={},
@@ -170,6 +184,27 @@ class Receivers(Model):
     repeat_seconds: Seconds = Field(14400, description="Time before a lasting alert is repeated.")
 
 
+class Alerts(Model):
+    """When a value beyond its threshold becomes an alert, and when it ends."""
+
+    for_seconds: SecondsOrZero = Field(120, description="Time a value has to be beyond it.")
+    down_seconds: SecondsOrZero = Field(
+        30, description="The same for what is either well or not, such as an availability."
+    )
+    lasting_seconds: dict[Line, SecondsOrZero] = Field(
+        default={}, description='The same for single metrics by key, such as "redis.availability".'
+    )
+    recovery_seconds: SecondsOrZero = Field(
+        30, description="Time a value has to be in order again before its alert ends."
+    )
+    missing_seconds: Seconds = Field(
+        900,
+        description="Time without any value after which an alert ends: nothing is known of it then."
+        " Longer than two looks at sizes.",
+    )
+    disabled: list[Line] = Field(default=[], description="Metrics, by key, without alerts.")
+
+
 class Monitoring(Model):
     """The monitor of every host; on `monitors` also its pages."""
 
@@ -184,4 +219,5 @@ class Monitoring(Model):
     thresholds: Thresholds = Field(default_factory=Thresholds, description="What is normal.")
     slow_queries: SlowQueries = Field(default_factory=SlowQueries, description="Slow statements.")
     reports: Reports = Field(default_factory=Reports, description="Reports.")
+    alerts: Alerts = Field(default_factory=Alerts, description="Alerts.")
     receivers: Receivers = Field(default_factory=Receivers, description="Who is told.")
