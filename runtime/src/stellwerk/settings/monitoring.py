@@ -1,11 +1,12 @@
 """Settings of the monitor (spec 1.2, 1.3): collectors, thresholds, history, reports, receivers."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stellwerk.settings.model import Model, Threshold
 from stellwerk.settings.types import (
+    NOT_GIVEN,
     Count,
     Days,
     Line,
@@ -16,6 +17,8 @@ from stellwerk.settings.types import (
     SecondsOrZero,
     Secret,
 )
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")]
 
 
 class SystemThresholds(Model):
@@ -175,11 +178,23 @@ class Email(Model):
         return self
 
 
+class Alertmanager(Model):
+    """An Alertmanager, which groups, silences and passes on alerts by rules of its own."""
+
+    url: Url | None = Field(None, description="Where it is; absent: it is told nothing.")
+    interval_seconds: Seconds = Field(
+        30, description="Time between two tellings of which alerts there are."
+    )
+
+
 class Receivers(Model):
     """Who is told of alerts and scaling actions."""
 
     slack: Slack = Field(default_factory=Slack, description="Slack.")
     email: Email = Field(default_factory=Email, description="Mail.")
+    alertmanager: Alertmanager = Field(
+        default_factory=Alertmanager, description="Alertmanager; told of alerts only."
+    )
     group_seconds: Seconds = Field(30, description="Messages within this time are sent as one.")
     repeat_seconds: Seconds = Field(14400, description="Time before a lasting alert is repeated.")
 
@@ -210,6 +225,9 @@ class Monitoring(Model):
 
     name: Line = Field("stellwerk-monitor", description="Name it reports under.")
     port: Port = Field(8004, description="Port of its API and pages.")
+    token: Secret = Field(
+        NOT_GIVEN, description="What others than the host itself must show to that API."
+    )
     interval_seconds: Seconds = Field(15, description="Time between two collections.")
     sizes_interval_seconds: Seconds = Field(
         300, description="Time between two looks at table and database sizes, which are costly."

@@ -41,9 +41,7 @@ class Server:
         writer.close()
 
 
-def _send(
-    server: Server, exporter_of: type[ZabbixExporter] = ZabbixExporter, times: int = 1
-) -> Answer:
+def _send(server: Server, times: int = 1) -> Answer:
     async def scenario() -> Answer:
         listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
         async with listening:
