@@ -140,7 +140,7 @@ class Registry:
 def _figure(measure: "Measure", statistics: tuple[str, ...]) -> float | None:
     """What is aimed at, by the first statistic that is given; what was measured if nothing is."""
     for statistic in statistics:
-        figure: "Figure | None" = getattr(measure, statistic)
+        figure: Figure | None = getattr(measure, statistic)
         if figure is not None:
             return figure.current if figure.target is None else figure.target
     return None

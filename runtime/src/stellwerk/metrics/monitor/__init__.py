@@ -1,1 +1,1 @@
-"""The daemon stellwerk-monitor: looks at its host again and again, keeps and tells what it finds."""
+"""The daemon stellwerk-monitor: measures its host, keeps and tells what it finds."""

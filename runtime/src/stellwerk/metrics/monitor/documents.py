@@ -1,4 +1,4 @@
-"""What the API answers, from what is known now. Pure: which document is at which path is in `api`."""
+"""What the API answers, from what is known now. Pure; which document is where is in `api`."""
 
 import base64
 from collections.abc import Iterable, Iterator

@@ -55,7 +55,7 @@ async def serve(host: "HostFile", state: Path) -> None:
             HistoryWriter,
             state / HISTORY,
             keep_days=settings.history_days,
-            most_bytes=settings.history_bytes,
+            most_bytes=int(settings.history_size),
         ),
     )
     registry = Registry(host.settings)
