@@ -4,6 +4,7 @@ Written for many small questions a minute: an HTTP client library would be most 
 """
 
 import asyncio
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from typing import Final, cast
 _LONGEST_ANSWER: Final = 1024 * 1024
 _HEAD_END: Final = b"\r\n\r\n"
 _CLOSED: Final = "the connection was closed without an answer"
+_LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*(\d+)[ \t]*\r")
+_CHUNKED: Final = re.compile(rb"\ntransfer-encoding:[^\r]*chunked")
+_CLOSES: Final = re.compile(rb"\nconnection:[^\r]*close")
 _WITHOUT_BODY: Final = (204, 304)
 
 
@@ -183,17 +187,16 @@ class _Question:
         end = self.received.find(_HEAD_END)
         if end < 0:
             return
-        first, *lines = self.received[:end].decode("latin-1").lower().split("\r\n")
-        self.status = int(first.split(None, 2)[1])
-        pairs = (line.partition(":") for line in lines)
-        headers = {name.strip(): value.strip() for name, _, value in pairs}
+        head = self.received[: end + 2].lower()
+        self.status = int(head.split(None, 2)[1])
         self.start = end + len(_HEAD_END)
-        self.chunked = headers.get("transfer-encoding", "") == "chunked"
-        self.closes = "close" in headers.get("connection", "") or first.startswith("http/1.0")
+        length = _LENGTH.search(head)
+        self.chunked = _CHUNKED.search(head) is not None
+        self.closes = head.startswith(b"http/1.0") or _CLOSES.search(head) is not None
         if self.status in _WITHOUT_BODY:
             self.end = self.start
-        elif not self.chunked and "content-length" in headers:
-            self.end = self.start + int(headers["content-length"])
+        elif length is not None and not self.chunked:
+            self.end = self.start + int(length[1])
 
 
 def _unchunked(body: bytes) -> bytes:

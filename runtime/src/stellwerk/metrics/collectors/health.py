@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from stellwerk.host.local_http import Answer, AnswerError, LocalHttp
-from stellwerk.host.unit import Activity
+from stellwerk.host.unit import Activity, Unit
 from stellwerk.metrics.collectors.collector import Samples, Trouble, available
 from stellwerk.metrics.collectors.instances import Instances, service_and_port
 from stellwerk.metrics.declarations import service as metrics
@@ -33,19 +33,17 @@ class HealthCollector:
         self._instances = instances
         self._paths = paths
         self._endpoints: dict[str, _Endpoint] = {}
+        self._known: Mapping[str, Unit] = {}
 
     async def look(self, seconds: float) -> Sequence[Reading]:
         ends = asyncio.get_running_loop().time() + seconds
         try:
             async with asyncio.timeout_at(ends):
-                running = await self._running()
+                units = await self._instances.units()
         except (Trouble, TimeoutError):
             return ()  # what systemd did not say is the units' collector's to tell
-        for name in self._endpoints.keys() - running.keys():
-            self._endpoints.pop(name).http.close()
-        for name, (service, port) in running.items():
-            if name not in self._endpoints:
-                self._endpoints[name] = _Endpoint(name, service, port)
+        if units != self._known:
+            self._follow(units)
         at = time.time()
         asked = {
             name: endpoint.http.get(self._paths[endpoint.service])
@@ -62,15 +60,20 @@ class HealthCollector:
         for endpoint in self._endpoints.values():
             endpoint.http.close()
         self._endpoints.clear()
+        self._known = {}
 
-    async def _running(self) -> Mapping[str, tuple[str, int]]:
-        """Service and port of the instances that have said that they are ready."""
-        found: dict[str, tuple[str, int]] = {}
-        for name, unit in (await self._instances.units()).items():
+    def _follow(self, units: Mapping[str, Unit]) -> None:
+        """Know the endpoints of the instances that have said that they are ready."""
+        running: dict[str, tuple[str, int]] = {}
+        for name, unit in units.items():
             known = service_and_port(name)
             if known is not None and known[0] in self._paths and unit.activity is Activity.RUNNING:
-                found[name.removesuffix(".service")] = known
-        return found
+                running[name.removesuffix(".service")] = known
+        for name in self._endpoints.keys() - running.keys():
+            self._endpoints.pop(name).http.close()
+        for name in running.keys() - self._endpoints.keys():
+            self._endpoints[name] = _Endpoint(name, *running[name])
+        self._known = units
 
 
 class _Endpoint:

@@ -25,6 +25,7 @@ LATE_AFTER: Final = 3
 OWN: Final = "stellwerk-monitor"
 
 _MEGABYTE: Final = 1024 * 1024
+_SIZE_EVERY: Final = 20  # collections: it takes a look at every file
 _logger: Final = logging.getLogger(__name__)
 
 Observer = Callable[[Sequence[tuple[Series, float]], float], object]
@@ -54,6 +55,8 @@ class Monitor:
         # Slow disks hold up the history alone. One thread, as SQLite's connections belong to one.
         self._disk = ThreadPoolExecutor(1, "history")
         self._writing: asyncio.Future[int] | None = None
+        self._written_times = 0
+        self._size = 0
         self._history_problem = ""
         self._last = time.monotonic()
         self._said = ""
@@ -107,7 +110,10 @@ class Monitor:
         if self._history is None:
             self._history = self._open_history()
         self._history.write(at, samples, seen)
-        return self._history.size()
+        self._written_times += 1
+        if self._written_times % _SIZE_EVERY == 1:
+            self._size = self._history.size()
+        return self._size
 
     def _is_written(self, future: "asyncio.Future[int]") -> None:
         if future.cancelled():
