@@ -111,7 +111,8 @@ def _all_series() -> list[Series]:
 def _written(folder: Path) -> Iterator[Figure]:
     series, week = _all_series(), _Week()
     writer = HistoryWriter(folder, keep_days=DAYS + 1, most_bytes=10**9)
-    writes, packings = [], []
+    writes: list[float] = []
+    packings: list[float] = []
     for hour in range(DAYS * 24):
         for place, values in enumerate(zip(*week.hour(), strict=True)):
             samples = list(map(Sample, series, values))
