@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stellwerk.metrics.declarations import postgresql
 from stellwerk.metrics.model import (
     NO_THRESHOLDS,
     Bound,
@@ -16,11 +17,10 @@ from stellwerk.metrics.model import (
     Status,
     Thresholds,
 )
+from stellwerk.metrics.registry import series_by_key
 from stellwerk.metrics.units import Unit
 
-SIZE = Metric(
-    Source.POSTGRESQL, "table_size_mb", Unit.MEGABYTES, "Size.", labels=("database", "table")
-)
+SIZE = postgresql.TABLE_SIZE
 LABELS = st.text(max_size=8)
 
 
@@ -59,6 +59,14 @@ def test_series_with_different_labels_have_different_keys(pairs: list[tuple[str,
     first, second = (SIZE.series(database=database, table=table) for database, table in pairs)
     assert first != second
     assert first.key != second.key
+
+
+@given(LABELS, LABELS, LABELS)
+def test_a_series_is_found_by_its_key(service: str, database: str, table: str) -> None:
+    series = postgresql.TABLE_SIZE.series(service or "x", database=database, table=table)
+    found = series_by_key(series.key)
+    assert found == series
+    assert (found.service, found.labels) == (series.service, series.labels)
 
 
 def test_a_series_is_the_same_however_its_labels_are_ordered() -> None:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
+from urllib.parse import unquote
 
 from stellwerk.metrics.units import Unit
 
@@ -195,8 +196,15 @@ class Series:
         return f"Series({self.key!r})"
 
 
+def parts_of_key(key: str) -> tuple[str, str, tuple[tuple[str, str], ...]]:
+    """The metric's key, the service and the labels that the key of a series is made of."""
+    metric, service, labels = key.split("|")
+    pairs = [pair.partition("=") for pair in labels.split(",")] if labels else []
+    return metric, unquote(service), tuple((name, unquote(value)) for name, _, value in pairs)
+
+
 def _escaped(text: str) -> str:
-    """The text without the signs that a key is built with, and without doubt about it."""
+    """The text without the signs that a key is built with."""
     return text.replace("%", "%25").replace("|", "%7C").replace(",", "%2C").replace("=", "%3D")
 
 

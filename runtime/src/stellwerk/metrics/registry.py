@@ -1,7 +1,7 @@
 """All metrics there are, and what the settings say about each: thresholds and baselines. Pure."""
 
 from functools import lru_cache
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stellwerk.metrics.declarations import (
     haproxy,
@@ -22,10 +22,13 @@ from stellwerk.metrics.model import (
     Series,
     Source,
     Thresholds,
+    parts_of_key,
 )
-from stellwerk.settings.baselines import Figure, Measure
-from stellwerk.settings.model import Threshold
-from stellwerk.settings.root import Settings
+
+if TYPE_CHECKING:  # the monitor has them without the library that validates them
+    from stellwerk.settings.baselines import Figure, Measure
+    from stellwerk.settings.model import Threshold
+    from stellwerk.settings.root import Settings
 
 METRICS: Final[tuple[Metric, ...]] = (
     *system.METRICS,
@@ -58,6 +61,12 @@ def metric(key: str) -> Metric:
         raise LookupError(f"{key}: no such metric") from None
 
 
+def series_by_key(key: str) -> Series:
+    """The series of a key, as it stands in a history. LookupError as of `metric`."""
+    name, service, labels = parts_of_key(key)
+    return Series(metric(name), service, labels)
+
+
 QUANTILES: Final = {0.5: "p50", 0.95: "p95", 0.99: "p99"}
 """The percentiles of distributions that are looked at, and the baselines' names for them."""
 
@@ -65,7 +74,7 @@ QUANTILES: Final = {0.5: "p50", 0.95: "p95", 0.99: "p99"}
 class Registry:
     """What the settings say about series. Answers are kept: settings do not change meanwhile."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: "Settings") -> None:
         self._settings = settings
         self._known: dict[str, Thresholds] = {}
 
@@ -112,7 +121,7 @@ class Registry:
             return NO_THRESHOLDS
         return Thresholds(figure, bound=_bad_side(measure))
 
-    def _stated(self, metric: Metric) -> Threshold | None:
+    def _stated(self, metric: Metric) -> "Threshold | None":
         monitoring = self._settings.monitoring.thresholds
         if metric.key in monitoring.others:
             return monitoring.others[metric.key]
@@ -120,14 +129,15 @@ class Registry:
             return self._settings.redis.memory_use_percent
         if metric.name == service.AVAILABILITY.name:
             return monitoring.service.availability
+        stated: Threshold | None
         stated = getattr(getattr(monitoring, metric.source, None), metric.name, None)
-        return stated if isinstance(stated, Threshold) else None
+        return stated
 
-    def _measure(self, source: str, name: str) -> Measure | None:
+    def _measure(self, source: str, name: str) -> "Measure | None":
         return self._settings.baselines.measures.get(source, {}).get(name)
 
 
-def _figure(measure: Measure, statistics: tuple[str, ...]) -> float | None:
+def _figure(measure: "Measure", statistics: tuple[str, ...]) -> float | None:
     """What is aimed at, by the first statistic that is given; what was measured if nothing is."""
     for statistic in statistics:
         figure: Figure | None = getattr(measure, statistic)
@@ -136,5 +146,5 @@ def _figure(measure: Measure, statistics: tuple[str, ...]) -> float | None:
     return None
 
 
-def _bad_side(measure: Measure) -> Bound:
+def _bad_side(measure: "Measure") -> Bound:
     return Bound.UPPER if measure.better == "lower" else Bound.LOWER

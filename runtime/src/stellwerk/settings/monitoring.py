@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from stellwerk.settings.model import Model, Threshold
 from stellwerk.settings.types import (
     NOT_GIVEN,
+    Bytes,
     Count,
     Days,
     Line,
@@ -234,6 +235,9 @@ class Monitoring(Model):
     )
     source_timeout_seconds: Seconds = Field(2, description="Time one source may take.")
     history_days: Days = Field(7, description="Days of history kept.")
+    history_size: Bytes = Field(
+        Bytes.parse("1GB"), description="Disk space of the history at most; old days make room."
+    )
     thresholds: Thresholds = Field(default_factory=Thresholds, description="What is normal.")
     slow_queries: SlowQueries = Field(default_factory=SlowQueries, description="Slow statements.")
     reports: Reports = Field(default_factory=Reports, description="Reports.")
