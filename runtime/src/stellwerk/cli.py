@@ -7,6 +7,7 @@ import click
 
 COMMANDS: Final = {
     "agent": "stellwerk.instances.agent.command:agent",
+    "alerts": "stellwerk.metrics.alerts.command:alerts",
     "instances": "stellwerk.instances.command:instances",
     "monitor": "stellwerk.metrics.monitor.command:monitor",
     "loadtest": "stellwerk.loadtest.command:loadtest",

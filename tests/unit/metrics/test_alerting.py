@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -56,3 +58,13 @@ def test_without_receivers_alerts_are_judged_and_nothing_waits(tmp_path: Path) -
         alerting.observe([(REDIS_UP, 0.0)], START + number * INTERVAL)
     assert [one.sentence for one in alerting.center.alerts()] == ["redis 6379 is down"]
     assert alerting.queued == {}
+
+
+def test_a_daemon_gets_no_library_that_would_be_a_quarter_of_its_memory() -> None:
+    heavy = ["pydantic", "aiohttp", "smtplib", "email", "http.client", "click", "yaml"]
+    script = (
+        "import sys, stellwerk.metrics.alerting;"
+        f"print([one for one in {heavy} if one in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

@@ -1,14 +1,16 @@
 """Claims about messages and how they read."""
 
 import json
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stellwerk.notifications.message import Message, from_json, to_json, worst
+from stellwerk.notifications.message import SEVERITIES, Message, from_json, to_json, worst
 from stellwerk.notifications.slack import document
 from stellwerk.notifications.wording import MOST_LINES, subject, text_lines
+from stellwerk.settings.types import Severity
 from tests.unit.notifications.examples import MESSAGES, message
 
 
@@ -30,6 +32,10 @@ def test_the_subject_names_the_newest_of_the_most_severe() -> None:
         message("disk is full", age_seconds=5),
     ]
     assert subject(messages) == "[critical] cache-1: disk is full (and 2 more)"
+
+
+def test_severities_are_those_of_the_settings() -> None:
+    assert get_args(Severity) == SEVERITIES
 
 
 def test_the_worst_of_nothing_is_information() -> None:

@@ -10,7 +10,6 @@ from stellwerk.notifications.receiver import DeliveryError, Receiver
 from stellwerk.notifications.receivers import receivers
 from stellwerk.notifications.slack import Slack
 from stellwerk.settings.monitoring import Email, Receivers
-from stellwerk.settings.types import Secret
 from tests.unit.notifications.examples import message
 from tests.unit.notifications.servers import Mailed, Posted, mail_server, web_server
 
@@ -20,7 +19,7 @@ MESSAGES = [message("memory is short", severity="warning"), message("Redis is do
 def _deliver_to_slack(posted: Posted) -> None:
     async def scenario() -> None:
         async with web_server(posted) as server:
-            await Slack(Secret(server.url)).deliver(MESSAGES)
+            await Slack(server.url).deliver(MESSAGES)
 
     asyncio.run(scenario())
 
@@ -59,7 +58,7 @@ def test_slack_may_ask_for_time() -> None:
 
 
 def test_a_webhook_that_cannot_be_reached_is_not_named() -> None:
-    webhook = Secret("http://127.0.0.1:9/services/secret-part")
+    webhook = "http://127.0.0.1:9/services/secret-part"
     with pytest.raises(DeliveryError) as caught:
         asyncio.run(Slack(webhook).deliver(MESSAGES))
     assert "secret-part" not in str(caught.value)

@@ -7,23 +7,24 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stellwerk.metrics.alerts import api
 from stellwerk.metrics.alerts.alertmanager import AlertmanagerMirror
+from stellwerk.metrics.alerts.api import Answer
 from stellwerk.metrics.alerts.center import AlertCenter
 from stellwerk.metrics.alerts.evaluation import Changed, Values
 from stellwerk.metrics.registry import Registry
 from stellwerk.metrics.zabbix.export import ZabbixExporter
 from stellwerk.notifications.delivery import Notifications
 from stellwerk.notifications.receivers import receivers
-from stellwerk.settings.root import Settings
 
 if TYPE_CHECKING:
-    from aiohttp import web
+    from stellwerk.settings.root import Settings
 
 
 class Alerting:
     """Alerts of a host and its exports. `folder` is the daemon's own, for what outlives it."""
 
-    def __init__(self, host: str, settings: Settings, registry: Registry, folder: Path) -> None:
+    def __init__(self, host: str, settings: "Settings", registry: Registry, folder: Path) -> None:
         monitoring = settings.monitoring
         told = receivers(monitoring.receivers, host)
         self._host = host
@@ -54,11 +55,9 @@ class Alerting:
         """How many messages wait, by receiver."""
         return self._notifications.waiting()
 
-    def routes(self) -> "list[web.RouteDef]":
-        """The routes of the API to add to the monitor's application."""
-        from stellwerk.metrics.alerts import api
-
-        return api.routes(self._host, self.center, lambda: self.queued)
+    def answer(self, method: str, path: str, body: bytes) -> Answer | None:
+        """What the API answers to a request that was let in; None where the path is another's."""
+        return api.answer(self._host, self.center, self.queued, method, path, body)
 
     async def run(self) -> None:
         """Deliver and export until cancelled."""

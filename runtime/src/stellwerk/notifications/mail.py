@@ -3,14 +3,16 @@
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from email.message import EmailMessage
-from email.utils import format_datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stellwerk.notifications.message import Message, to_json
 from stellwerk.notifications.receiver import DeliveryError
 from stellwerk.notifications.wording import subject, text_lines
-from stellwerk.settings.monitoring import Email
+
+if TYPE_CHECKING:
+    from email.message import EmailMessage
+
+    from stellwerk.settings.monitoring import Email
 
 _TIMEOUT_SECONDS: Final = 10
 
@@ -20,7 +22,7 @@ class Mail:
 
     name: Final = "email"
 
-    def __init__(self, settings: Email, host: str) -> None:
+    def __init__(self, settings: "Email", host: str) -> None:
         self._settings = settings
         self._host = host
 
@@ -37,10 +39,14 @@ class Mail:
             ) from None
 
 
-def compose(messages: Sequence[Message], settings: Email, host: str) -> EmailMessage:
+def compose(messages: Sequence[Message], settings: "Email", host: str) -> "EmailMessage":
     """The mail for these messages. The same ones make the same Message-ID, by which mail programs
     know a mail that was sent twice.
     """
+    # Imported when there is something to send: it costs every daemon memory.
+    from email.message import EmailMessage
+    from email.utils import format_datetime
+
     mail = EmailMessage()
     mail["Subject"] = subject(messages)
     mail["From"] = settings.sender or f"stellwerk@{host}"
@@ -53,8 +59,7 @@ def compose(messages: Sequence[Message], settings: Email, host: str) -> EmailMes
     return mail
 
 
-def _send(mail: EmailMessage, settings: Email) -> None:
-    # Imported when there is something to send: it costs every daemon memory.
+def _send(mail: "EmailMessage", settings: "Email") -> None:
     import smtplib
     import ssl
 

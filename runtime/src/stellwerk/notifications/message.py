@@ -4,11 +4,12 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, get_args
+from typing import TYPE_CHECKING, Any, Final
 
-from stellwerk.settings.types import Severity
+if TYPE_CHECKING:  # daemons tell people without the library that validates settings
+    from stellwerk.settings.types import Severity
 
-SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+SEVERITIES: Final[tuple["Severity", ...]] = ("info", "warning", "high", "critical")
 """All severities, the mildest first."""
 
 
@@ -21,12 +22,12 @@ class Message:
 
     at: datetime
     source: str
-    severity: Severity
+    severity: "Severity"
     headline: str
     lines: tuple[str, ...] = ()
 
 
-def worst(severities: Iterable[Severity]) -> Severity:
+def worst(severities: "Iterable[Severity]") -> "Severity":
     """The most severe; "info" of none."""
     return max(severities, key=SEVERITIES.index, default="info")
 

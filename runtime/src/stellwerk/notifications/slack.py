@@ -1,17 +1,19 @@
 """Slack, by an incoming webhook."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from stellwerk.notifications.message import Message, worst
 from stellwerk.notifications.receiver import DeliveryError
+from stellwerk.notifications.web import post_json
 from stellwerk.notifications.wording import subject, text_lines
-from stellwerk.settings.types import Secret, Severity
 
-_TIMEOUT_SECONDS: Final = 10
+if TYPE_CHECKING:
+    from stellwerk.settings.types import Severity
+
 _TOO_MANY_REQUESTS: Final = 429
 _MOST_LETTERS: Final = 2900  # a section of Slack's takes 3000
-_SIGNS: Final[Mapping[Severity, str]] = {
+_SIGNS: Final[Mapping["Severity", str]] = {
     "info": ":information_source:",
     "warning": ":warning:",
     "high": ":red_circle:",
@@ -24,30 +26,16 @@ class Slack:
 
     name: Final = "slack"
 
-    def __init__(self, webhook: Secret) -> None:
+    def __init__(self, webhook: str) -> None:
         self._webhook = webhook
 
     async def deliver(self, messages: Sequence[Message]) -> None:
         """Post one message to the channel. Raises DeliveryError."""
-        # Imported when there is something to tell: it costs every daemon memory.
-        import aiohttp
-
-        timeout = aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS)
         try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.post(
-                    self._webhook.get_secret_value(),
-                    json=document(messages),
-                    allow_redirects=False,
-                ) as answer,
-            ):
-                status, wait = answer.status, answer.headers.get("Retry-After", "")
-        except TimeoutError:
-            raise DeliveryError(f"Slack did not answer within {_TIMEOUT_SECONDS} s") from None
-        except (aiohttp.ClientError, ValueError, OSError) as error:
-            # Its text would name the webhook.
-            raise DeliveryError(f"Slack cannot be reached: {type(error).__name__}") from None
+            status, headers = await post_json(self._webhook, document(messages))
+        except OSError as error:
+            raise DeliveryError(f"Slack cannot be reached: {error}") from None
+        wait = headers.get("retry-after", "")
         if not 200 <= status < 300:
             asked = float(wait) if status == _TOO_MANY_REQUESTS and wait.isdecimal() else None
             raise DeliveryError(f"Slack refused the message with status {status}", asked)

@@ -1,19 +1,15 @@
 """Claims about the alerts in the monitor's HTTP API."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
+import json
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
 
 from stellwerk.metrics.alerts import api
 from tests.unit.metrics.alerts.examples import REDIS_UP
 from tests.unit.metrics.alerts.test_center import Host
-
-Client = TestClient[web.Request, web.Application]
 
 
 @pytest.fixture
@@ -21,24 +17,16 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
-def _ask(host: Host, scenario: Callable[[Client], Awaitable[Any]]) -> Any:
-    async def run() -> Any:
-        application = web.Application()
-        queued = {"slack": 2}
-        application.add_routes(api.routes("cache-1", host.center, lambda: queued, lambda: host.at))
-        async with TestClient(TestServer(application)) as client:
-            return await scenario(client)
-
-    return asyncio.run(run())
+def _ask(host: Host, method: str, path: str, body: object = None) -> tuple[int, dict[str, Any]]:
+    sent = json.dumps(body).encode()
+    answer = api.answer("cache-1", host.center, {"slack": 2}, method, path, sent)
+    assert answer is not None
+    return answer.status, json.loads(json.dumps(answer.document))
 
 
 def test_alerts_are_shown_with_value_threshold_and_time(host: Host) -> None:
     host.collect({REDIS_UP: 0}, times=10)
-
-    async def scenario(client: Client) -> Any:
-        return await (await client.get(api.PATH)).json()
-
-    shown = _ask(host, scenario)
+    _, shown = _ask(host, "GET", api.PATH)
     (alert,) = shown["alerts"]
     assert shown["host"] == "cache-1"
     assert shown["messages_queued"] == {"slack": 2}
@@ -50,20 +38,16 @@ def test_alerts_are_shown_with_value_threshold_and_time(host: Host) -> None:
 
 
 def test_a_silence_is_made_shown_and_ended(host: Host) -> None:
-    async def scenario(client: Client) -> None:
-        wanted = {"seconds": 600, "by": "ops", "reason": "upgrade", "metric": "redis.*"}
-        made = await client.post(api.SILENCES, json=wanted)
-        assert made.status == 201
-        silence = await made.json()
-        assert (silence["metric"], silence["service"]) == ("redis.*", "*")
-        assert (await (await client.get(api.PATH)).json())["silences"] == [silence]
-        path = f"{api.SILENCES}/{silence['number']}"
-        assert (await client.delete(path)).status == 200
-        again = await client.delete(path)
-        assert again.status == 404
-        assert "no silence 1" in (await again.json())["error"]
-
-    _ask(host, scenario)
+    wanted = {"seconds": 600, "by": "ops", "reason": "upgrade", "metric": "redis.*"}
+    status, silence = _ask(host, "POST", api.SILENCES, wanted)
+    assert status == HTTPStatus.CREATED
+    assert (silence["metric"], silence["service"]) == ("redis.*", "*")
+    assert _ask(host, "GET", api.PATH)[1]["silences"] == [silence]
+    path = f"{api.SILENCES}/{silence['number']}"
+    assert _ask(host, "DELETE", path) == (HTTPStatus.OK, silence)
+    status, problem = _ask(host, "DELETE", path)
+    assert status == HTTPStatus.NOT_FOUND
+    assert "no silence 1" in problem["error"]
 
 
 @pytest.mark.parametrize(
@@ -71,10 +55,12 @@ def test_a_silence_is_made_shown_and_ended(host: Host) -> None:
     [
         {},
         [],
+        None,
         {"seconds": 0},
         {"seconds": "10"},
         {"seconds": True},
         {"seconds": 1e9},
+        {"seconds": float("nan")},
         {"seconds": 60, "metric": 5},
         {"seconds": 60, "reason": "x" * 501},
         {"seconds": 60, "metrics": "redis.*"},
@@ -83,17 +69,30 @@ def test_a_silence_is_made_shown_and_ended(host: Host) -> None:
 def test_a_silence_that_makes_no_sense_is_refused_with_a_sentence(
     host: Host, wanted: object
 ) -> None:
-    async def scenario(client: Client) -> None:
-        answer = await client.post(api.SILENCES, json=wanted)
-        assert answer.status == 400
-        assert "expected" in (await answer.json())["error"]
-
-    _ask(host, scenario)
+    status, problem = _ask(host, "POST", api.SILENCES, wanted)
+    assert status == HTTPStatus.BAD_REQUEST
+    assert "expected" in problem["error"]
     assert host.center.silences() == ()
 
 
-def test_what_is_no_json_is_refused(host: Host) -> None:
-    async def scenario(client: Client) -> None:
-        assert (await client.post(api.SILENCES, data=b"{")).status == 400
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff"])
+def test_what_is_no_json_is_refused(host: Host, body: bytes) -> None:
+    answer = api.answer("cache-1", host.center, {}, "POST", api.SILENCES, body)
+    assert answer is not None
+    assert answer.status == HTTPStatus.BAD_REQUEST
 
-    _ask(host, scenario)
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("POST", api.PATH), ("GET", api.SILENCES), ("DELETE", f"{api.SILENCES}/x")],
+)
+def test_other_requests_to_alerts_are_told_what_there_is(
+    host: Host, method: str, path: str
+) -> None:
+    status, problem = _ask(host, method, path)
+    assert status == HTTPStatus.METHOD_NOT_ALLOWED
+    assert f"DELETE {api.SILENCES}/NUMBER" in problem["error"]
+
+
+def test_other_paths_are_left_to_others(host: Host) -> None:
+    assert api.answer("cache-1", host.center, {}, "GET", "/api/metrics", b"") is None

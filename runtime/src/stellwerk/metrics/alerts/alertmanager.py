@@ -7,14 +7,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
 
 from stellwerk.metrics.alerts.center import Alert
 from stellwerk.metrics.alerts.document import moment
-from stellwerk.settings.monitoring import Alertmanager
+from stellwerk.notifications.web import post_json
 
-TIME_LIMIT_SECONDS: Final = 10
-"""Time one telling may take."""
+if TYPE_CHECKING:
+    from stellwerk.settings.monitoring import Alertmanager
+
 _PATH: Final = "/api/v2/alerts"
 _BELIEVED_INTERVALS: Final = 4
 """An alert ends by itself where it is not told for so many intervals."""
@@ -28,7 +30,7 @@ class AlertmanagerMirror:
     def __init__(
         self,
         host: str,
-        settings: Alertmanager,
+        settings: "Alertmanager",
         alerts: Callable[[], Iterable[Alert]],
         *,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -91,23 +93,14 @@ class AlertmanagerMirror:
 
     async def _post(self, documents: list[dict[str, Any]]) -> str | None:
         """What went wrong, if anything."""
-        # Imported when there is something to tell: it costs every daemon memory.
-        import aiohttp
-
         url = f"{str(self._settings.url).rstrip('/')}{_PATH}"
-        timeout = aiohttp.ClientTimeout(total=TIME_LIMIT_SECONDS)
         try:
-            async with (
-                aiohttp.ClientSession(timeout=timeout) as session,
-                session.post(url, json=documents, allow_redirects=False) as answer,
-            ):
-                if answer.status == 200:
-                    return None
-                return f"{url} refused the alerts with status {answer.status}"
-        except TimeoutError:
-            return f"{url} did not answer within {TIME_LIMIT_SECONDS} s"
-        except (aiohttp.ClientError, OSError) as error:
+            answer = await post_json(url, documents)
+        except OSError as error:
             return f"{url} cannot be reached: {error}"
+        if answer.status != HTTPStatus.OK:
+            return f"{url} refused the alerts with status {answer.status}"
+        return None
 
 
 def alert_name(key: str) -> str:

@@ -1,13 +1,12 @@
-"""The alerts in the monitor's HTTP API: what there is, and silences. Who may ask is its business.
+"""The alerts in the monitor's HTTP API: what there is, and silences. Who is let in is its business.
 
 GET /api/alerts, POST /api/alerts/silences, DELETE /api/alerts/silences/NUMBER.
 """
 
-import time
-from collections.abc import Callable, Mapping
-from typing import Any, Final
-
-from aiohttp import web
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
 
 from stellwerk.metrics.alerts.center import AlertCenter
 from stellwerk.metrics.alerts.document import host_document, silence_document
@@ -19,43 +18,58 @@ _PATTERNS: Final = ("metric", "service", "subject")
 _LONGEST_TEXT: Final = 500
 
 
-def routes(
+class Answer(NamedTuple):
+    """What is answered, in JSON."""
+
+    status: HTTPStatus
+    document: dict[str, Any]
+
+
+def answer(
     host: str,
     center: AlertCenter,
-    queued: Callable[[], Mapping[str, int]],
-    clock: Callable[[], float] = time.time,
-) -> list[web.RouteDef]:
-    """The routes to add to the monitor's application.
+    queued: Mapping[str, int],
+    method: str,
+    path: str,
+    body: bytes,
+) -> Answer | None:
+    """Answer a request; None where the path is not one of these.
 
     + queued: how many messages wait, by receiver
     """
-
-    async def show(_request: web.Request) -> web.Response:
-        return web.json_response(
-            host_document(host, clock(), center.alerts(), center.silences(), queued())
+    if path == PATH and method == "GET":
+        return Answer(
+            HTTPStatus.OK,
+            host_document(host, center.now(), center.alerts(), center.silences(), queued),
         )
+    if path == SILENCES and method == "POST":
+        return _silence(center, body)
+    number = path.removeprefix(f"{SILENCES}/")
+    if method == "DELETE" and number != path and number.isdecimal():
+        return _unsilence(host, center, int(number))
+    if path == PATH or path.startswith(f"{PATH}/"):
+        said = f"expected GET {PATH}, POST {SILENCES} or DELETE {SILENCES}/NUMBER"
+        return _problem(HTTPStatus.METHOD_NOT_ALLOWED, said)
+    return None
 
-    async def silence(request: web.Request) -> web.Response:
-        try:
-            wanted = _wanted(await request.json())
-        except ValueError as error:
-            return web.json_response({"error": str(error)}, status=400)
-        added = center.silence(**wanted)
-        return web.json_response(silence_document(added), status=201)
 
-    async def unsilence(request: web.Request) -> web.Response:
-        number = int(request.match_info["number"])
-        ended = center.unsilence([number])
-        if not ended:
-            problem = f"{host}: there is no silence {number}"
-            return web.json_response({"error": problem}, status=404)
-        return web.json_response(silence_document(ended[0]))
+def _silence(center: AlertCenter, body: bytes) -> Answer:
+    try:
+        wanted = _wanted(json.loads(body))
+    except ValueError as error:
+        return _problem(HTTPStatus.BAD_REQUEST, str(error))
+    return Answer(HTTPStatus.CREATED, silence_document(center.silence(**wanted)))
 
-    return [
-        web.get(PATH, show),
-        web.post(SILENCES, silence),
-        web.delete(SILENCES + r"/{number:\d{1,9}}", unsilence),
-    ]
+
+def _unsilence(host: str, center: AlertCenter, number: int) -> Answer:
+    ended = center.unsilence([number])
+    if not ended:
+        return _problem(HTTPStatus.NOT_FOUND, f"{host}: there is no silence {number}")
+    return Answer(HTTPStatus.OK, silence_document(ended[0]))
+
+
+def _problem(status: HTTPStatus, sentence: str) -> Answer:
+    return Answer(status, {"error": sentence})
 
 
 def _wanted(values: Any) -> dict[str, Any]:
@@ -68,11 +82,11 @@ def _wanted(values: Any) -> dict[str, Any]:
     if not 0 < seconds <= LONGEST_SECONDS:
         raise ValueError(f"expected seconds up to {LONGEST_SECONDS} (30 days)")
     texts = {"by": "", "reason": "", **dict.fromkeys(_PATTERNS, "*")}
+    if unknown := sorted(values.keys() - texts.keys() - {"seconds"}):
+        raise ValueError(f"{unknown[0]}: unknown; expected seconds, {', '.join(texts)}")
     for name in texts:
         text = values.get(name, texts[name])
         if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
             raise ValueError(f"expected a short text as {name}")
         texts[name] = text
-    if unknown := values.keys() - texts.keys() - {"seconds"}:
-        raise ValueError(f"{sorted(unknown)[0]}: unknown; expected seconds, {', '.join(texts)}")
     return {"seconds": float(seconds), **texts}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stellwerk.metrics.alerts import state as keeping
 from stellwerk.metrics.alerts import wording
@@ -15,7 +16,9 @@ from stellwerk.metrics.alerts.telling import Timing, message, tell
 from stellwerk.metrics.model import Thresholds
 from stellwerk.metrics.registry import Registry
 from stellwerk.notifications.delivery import Notifications
-from stellwerk.settings.monitoring import Monitoring
+
+if TYPE_CHECKING:
+    from stellwerk.settings.monitoring import Monitoring
 
 _logger = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class AlertCenter:
         self,
         host: str,
         registry: Registry,
-        settings: Monitoring,
+        settings: "Monitoring",
         notifications: Notifications,
         path: Path,
         clock: Callable[[], float] = time.time,
@@ -83,6 +86,10 @@ class AlertCenter:
         if found.changes or telling.knowledge != before.knowledge or self._unsaved:
             self._save()
         return found.changes
+
+    def now(self) -> float:
+        """The time by which silences end, in seconds since the epoch."""
+        return self._clock()
 
     def alerts(self) -> list[Alert]:
         """The alerts that are raised, the worst and then the oldest first."""

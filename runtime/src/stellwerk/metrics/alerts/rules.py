@@ -1,11 +1,14 @@
 """Which series are judged, and how long a value has to last before it counts. Pure."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from stellwerk.metrics.model import Metric, Series, Thresholds
 from stellwerk.metrics.registry import Registry
 from stellwerk.metrics.units import Unit
-from stellwerk.settings.monitoring import Alerts
+
+if TYPE_CHECKING:
+    from stellwerk.settings.monitoring import Alerts
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class Rule:
 class Rules:
     """The rules of a host's series. Answers are kept: settings do not change meanwhile."""
 
-    def __init__(self, registry: Registry, settings: Alerts) -> None:
+    def __init__(self, registry: Registry, settings: "Alerts") -> None:
         self._registry = registry
         self._settings = settings
         self._known: dict[str, Rule | None] = {}
@@ -46,7 +49,7 @@ class Rules:
         )
 
 
-def lasting_seconds(metric: Metric, settings: Alerts) -> float:
+def lasting_seconds(metric: Metric, settings: "Alerts") -> float:
     """How long a value of the metric has to be beyond a threshold."""
     stated = settings.lasting_seconds.get(metric.key)
     if stated is not None:

@@ -8,15 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stellwerk.metrics.alerts import wording
 from stellwerk.metrics.alerts.evaluation import Change, Changed, Watch
 from stellwerk.metrics.alerts.silences import Silence, silenced
 from stellwerk.metrics.model import Series, Status, Thresholds
 from stellwerk.notifications.message import Message, worst
-from stellwerk.settings.types import Severity
 from stellwerk.terminal.figures import age, plural
+
+if TYPE_CHECKING:
+    from stellwerk.settings.types import Severity
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,7 @@ def message(news: Sequence[News], at: float, host: str) -> Message:
 
 
 _ORDER: Final = tuple(Kind)
-_SEVERITIES: Final[Mapping[Status, Severity]] = {
+_SEVERITIES: Final[Mapping[Status, "Severity"]] = {
     Status.OK: "info",
     Status.WARNING: "warning",
     Status.CRITICAL: "critical",

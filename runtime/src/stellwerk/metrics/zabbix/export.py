@@ -3,13 +3,15 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from stellwerk.metrics.alerts.evaluation import Values
 from stellwerk.metrics.model import Series
 from stellwerk.metrics.zabbix import items
 from stellwerk.metrics.zabbix.protocol import Answer, Value, ZabbixError, send
-from stellwerk.settings.scaling import ZabbixExport
+
+if TYPE_CHECKING:
+    from stellwerk.settings.scaling import ZabbixExport
 
 TIME_LIMIT_SECONDS: Final = 10.0
 """Time one sending may take."""
@@ -30,7 +32,7 @@ class ZabbixExporter:
     def __init__(
         self,
         host: str,
-        settings: ZabbixExport,
+        settings: "ZabbixExport",
         *,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
