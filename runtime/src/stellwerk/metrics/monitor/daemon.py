@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from stellwerk import notify
+from stellwerk.metrics.alerting import Alerting
 from stellwerk.metrics.collectors.collector import Collector, Samples
 from stellwerk.metrics.declarations import monitor as metrics
 from stellwerk.metrics.history.errors import HistoryError
 from stellwerk.metrics.history.writer import HistoryWriter
-from stellwerk.metrics.model import Metric, Sample, Series, Source
+from stellwerk.metrics.model import Metric, Sample, Source
 from stellwerk.metrics.monitor.collection import Collection, ticks
 from stellwerk.metrics.monitor.latest import Latest
 from stellwerk.metrics.reading import Observed, Reading, State
@@ -28,9 +29,6 @@ _MEGABYTE: Final = 1024 * 1024
 _SIZE_EVERY: Final = 20  # collections: it takes a look at every file
 _logger: Final = logging.getLogger(__name__)
 
-Observer = Callable[[Sequence[tuple[Series, float]], float], object]
-"""Gets the values of each collection, and its time in seconds since the epoch."""
-
 
 class Monitor:
     """Collects until cancelled. `open_history` is called in the thread that writes."""
@@ -41,12 +39,12 @@ class Monitor:
         interval: float,
         seconds: float,
         open_history: Callable[[], HistoryWriter],
-        observers: Iterable[Observer] = (),
+        alerting: Alerting,
     ) -> None:
         self.latest: Final = Latest()
         self._interval = interval
         self._collection = Collection(collectors, seconds, self._take)
-        self._observers = tuple(observers)
+        self._alerting = alerting
         self._own = _Own()
         self._samples: list[Sample] = []
         self._observed: list[Observed] = []
@@ -77,16 +75,14 @@ class Monitor:
     async def _once(self) -> None:
         at = time.time()
         await self._collection.collect()
-        self._take(OWN, [self._own.reading(at, list(self.latest.readings))])
+        self._take(OWN, [self._own.reading(at, self.latest.readings, self._alerting)])
         samples, self._samples = self._samples, []
         seen, self._observed = self._observed, []
         self._write(at, samples, seen)
-        values = [(sample.series, sample.value) for sample in samples]
-        for observer in self._observers:
-            try:
-                observer(values, at)
-            except Exception:
-                _logger.exception("A collection cannot be judged; the next one is tried")
+        try:
+            self._alerting.observe(samples, at)
+        except Exception:
+            _logger.exception("A collection cannot be judged; the next one is tried")
         self._last = time.monotonic()
         self._tell()
 
@@ -161,14 +157,20 @@ class _Own:
         self.history_bytes: int | None = None
         self._samples = Samples()
         self._subjects: dict[tuple[str, str], Samples] = {}
+        self._receivers: dict[str, Samples] = {}
 
-    def reading(self, at: float, readings: Iterable[Reading]) -> Reading:
+    def reading(self, at: float, readings: Iterable[Reading], alerting: Alerting) -> Reading:
         values: list[tuple[Metric, float | None]] = [
             (metrics.CPU, time.process_time()),
             (metrics.MEMORY, resident_bytes() / _MEGABYTE),
             (metrics.HISTORY, _megabytes(self.history_bytes)),
+            (metrics.ALERTS, len(alerting.center.alerts())),
         ]
         samples = self._samples.of(values)
+        for receiver, waiting in alerting.queued.items():
+            if receiver not in self._receivers:
+                self._receivers[receiver] = Samples(receiver=receiver)
+            samples += self._receivers[receiver].of(((metrics.UNSENT, waiting),))
         for one in readings:
             if one.source is not Source.MONITOR:
                 samples += self._of(one)
