@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final, cast
 
 _LONGEST_ANSWER: Final = 1024 * 1024
+# Of all connections, as it is emptied as soon as it is filled. Asyncio would make one of 256 KB for
+# each answer.
+_BUFFER: Final = memoryview(bytearray(64 * 1024))
 _HEAD_END: Final = b"\r\n\r\n"
 _CLOSED: Final = "the connection was closed without an answer"
 _LENGTH: Final = re.compile(rb"\ncontent-length:[ \t]*(\d+)[ \t]*\r")
@@ -43,11 +46,10 @@ class LocalHttp:
         self._connecting: asyncio.Task[None] | None = None
 
     def get(self, path: str) -> "asyncio.Future[Answer]":
-        """Ask for a path. The future raises OSError or AnswerError; one that is cancelled costs the
-        connection.
+        """Ask for a path. The future raises OSError or AnswerError. Who gives it up has to close:
+        the answer would come to the next question.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(self._is_over)
         request = (
             f"GET {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
             f"User-Agent: {self._agent}\r\n\r\n"
@@ -60,7 +62,9 @@ class LocalHttp:
         return future
 
     def close(self) -> None:
-        """End the connection at once."""
+        """End the connection at once, and what is asked on it."""
+        if self._connecting is not None:
+            self._connecting.cancel()
         wire, self._wire = self._wire, None
         if wire is not None and wire.transport is not None:
             wire.transport.abort()
@@ -78,14 +82,8 @@ class LocalHttp:
         else:
             self._wire.send(question)
 
-    def _is_over(self, future: "asyncio.Future[Answer]") -> None:
-        if future.cancelled():
-            if self._connecting is not None:
-                self._connecting.cancel()
-            self.close()
 
-
-class _Wire(asyncio.Protocol):
+class _Wire(asyncio.BufferedProtocol):
     """One connection. It is not used again: what a lost one still says concerns nobody else."""
 
     def __init__(self) -> None:
@@ -120,12 +118,15 @@ class _Wire(asyncio.Protocol):
         else:
             question.fail(ConnectionResetError(_CLOSED))
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - asyncio's name
+        return _BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
         question = self._question
         if question is None or question.future.done():
             self._close()  # nobody asked
             return
-        question.received += data
+        question.received += _BUFFER[:nbytes]
         try:
             if question.is_whole():
                 question.finish(question.end)

@@ -147,6 +147,24 @@ async def test_a_source_that_cannot_even_be_ended_is_left_alone_until_it_is_back
     await collection.close()
 
 
+class Faulty(Silent):
+    """A source with a mistake where nobody expects one."""
+
+    async def look(self, seconds: float) -> Sequence[Reading]:
+        raise RuntimeError(f"a mistake after {seconds} s")
+
+
+@in_a_loop
+async def test_a_fault_of_one_collector_ends_no_collection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    taken: list[str] = []
+    collection = Collection([Faulty(), Steady()], 1, lambda name, _: taken.append(name))
+    await collection.collect()
+    assert taken == ["steady"]
+    assert caplog.messages == ["silent cannot be read; the others go on"]
+
+
 @in_a_loop
 async def test_collections_come_at_their_times_though_one_took_longer() -> None:
     clock = iter([0.0, 15.0, 15.0, 45.0, 45.0])  # at the start, then twice before each tick

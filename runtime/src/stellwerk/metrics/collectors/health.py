@@ -4,9 +4,9 @@ do they say of themselves.
 
 import asyncio
 import json
-import math
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stellwerk.host.local_http import Answer, AnswerError, LocalHttp
@@ -22,6 +22,8 @@ MOST_NUMBERS: Final = 100
 
 _AGENT: Final = "stellwerk-monitor"
 _LONGEST_NAME: Final = 80
+_LARGEST: Final = sys.float_info.max
+_NUMBERS: Final = (int, float)  # and no bool, which is an int of its own
 
 
 class HealthCollector:
@@ -95,7 +97,7 @@ class _Endpoint:
         samples: list[Sample] = []
         gaps: list[Gap] = []
         if not future.done():
-            future.cancel()
+            self.http.close()
             state, error = State.FROZEN, f"{question} had no answer within {seconds:g} s"
         elif (problem := future.exception()) is not None:
             duration = 0.0
@@ -121,37 +123,42 @@ class _Endpoint:
             gaps=tuple(gaps),
         )
 
-    def _numbers(self, body: bytes, gaps: list[Gap]) -> Iterator[Sample]:
+    def _numbers(self, body: bytes, gaps: list[Gap]) -> list[Sample]:
+        found: list[Sample] = []
         for name, value in numbers(body):
-            series = self._own.get(name)
+            series = self._own.get(name) or self._begin(name)
             if series is None:
-                if len(self._own) >= MOST_NUMBERS or len(name) > _LONGEST_NAME:
-                    gaps.append(
-                        Gap(
-                            State.UNSUPPORTED,
-                            f"{self._instance} says more numbers than {MOST_NUMBERS}, or some with"
-                            f" names longer than {_LONGEST_NAME} signs; the others are kept",
-                        )
-                    )
-                    return
-                metric = metrics.own(name)
-                series = self._own[name] = metric.series(self.service, instance=self._instance)
-            yield Sample(series, value)
+                reason = (
+                    f"{self._instance} says more numbers than {MOST_NUMBERS}, or some with names"
+                    f" longer than {_LONGEST_NAME} signs; the others are kept"
+                )
+                gaps.append(Gap(State.UNSUPPORTED, reason))
+                break
+            found.append(Sample(series, value))
+        return found
+
+    def _begin(self, name: str) -> Series | None:
+        """The series of a number that was not known so far; None where there are too many."""
+        if len(self._own) >= MOST_NUMBERS or len(name) > _LONGEST_NAME:
+            return None
+        self._own[name] = metrics.own(name).series(self.service, instance=self._instance)
+        return self._own[name]
 
 
-def numbers(body: bytes) -> Iterator[tuple[str, float]]:
+def numbers(body: bytes) -> list[tuple[str, float]]:
     """Every number under `metrics` in a health answer; none where there are none."""
     try:
         document: Any = json.loads(body)
-    except ValueError:
-        return
-    metrics_said = document.get("metrics") if isinstance(document, dict) else None
-    if not isinstance(metrics_said, dict):
-        return
-    for name, value in metrics_said.items():
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and math.isfinite(value):
-            yield name, float(value)
+    except (ValueError, RecursionError):
+        return []
+    said = document.get("metrics") if isinstance(document, dict) else None
+    if not isinstance(said, dict):
+        return []
+    return [
+        (name, float(value))
+        for name, value in said.items()
+        if type(value) in _NUMBERS and abs(value) <= _LARGEST  # NaN is not
+    ]
 
 
 def _state(problem: BaseException) -> State:

@@ -26,6 +26,7 @@ LATE_AFTER: Final = 3
 OWN: Final = "stellwerk-monitor"
 
 _MEGABYTE: Final = 1024 * 1024
+_MOST_UNWRITTEN: Final = 20  # collections that wait for the disk
 _SIZE_EVERY: Final = 20  # collections: it takes a look at every file
 _logger: Final = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class Monitor:
         self._history: HistoryWriter | None = None
         # Slow disks hold up the history alone. One thread, as SQLite's connections belong to one.
         self._disk = ThreadPoolExecutor(1, "history")
-        self._writing: asyncio.Future[int] | None = None
+        self._unwritten = 0
         self._written_times = 0
         self._size = 0
         self._history_problem = ""
@@ -94,12 +95,13 @@ class Monitor:
     # The history.
 
     def _write(self, at: float, samples: Sequence[Sample], seen: Sequence[Observed]) -> None:
-        if self._writing is not None and not self._writing.done():
-            self._problem("the disk is still busy with the last collection; this one is not kept")
+        if self._unwritten >= _MOST_UNWRITTEN:
+            self._problem("the disk does not keep up: collections are left out of the history")
             return
+        self._unwritten += 1
         loop = asyncio.get_running_loop()
-        self._writing = loop.run_in_executor(self._disk, self._written, at, samples, seen)
-        self._writing.add_done_callback(self._is_written)
+        writing = loop.run_in_executor(self._disk, self._written, at, samples, seen)
+        writing.add_done_callback(self._is_written)
 
     def _written(self, at: float, samples: Sequence[Sample], seen: Sequence[Observed]) -> int:
         """In the history's thread: its size afterwards."""
@@ -112,6 +114,7 @@ class Monitor:
         return self._size
 
     def _is_written(self, future: "asyncio.Future[int]") -> None:
+        self._unwritten -= 1
         if future.cancelled():
             return
         error = future.exception()
