@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-MEASUREMENTS = ("deploys", "history", "loadtest", "rollouts")
+MEASUREMENTS = ("deploys", "history", "loadtest", "monitor", "rollouts")
 
 for name in sys.argv[1:] or MEASUREMENTS:
     importlib.import_module(f"tests.bench.{name}").main()

@@ -68,12 +68,13 @@ class Monitor:
         """Collect at every interval until cancelled."""
         try:
             async for _ in ticks(self._interval):
-                await self._once()
+                await self.collect()
         finally:
             await self._collection.close()
             await asyncio.to_thread(self._close_history)
 
-    async def _once(self) -> None:
+    async def collect(self) -> None:
+        """Collect once, and pass on what was found."""
         at = time.time()
         await self._collection.collect()
         self._take(OWN, [self._own.reading(at, self.latest.readings, self._alerting)])
