@@ -16,7 +16,7 @@ import yaml
 from stellwerk.settings.cluster import load_cluster
 from stellwerk.settings.files import host_document
 from tests.bench.monitor_instances import INSTANCES
-from tests.bench.monitor_process import PASSWORD, ROLE, SETTINGS
+from tests.bench.monitor_process import PASSWORD, PAUSE_SECONDS, ROLE, SETTINGS
 from tests.bench.table import Figure, show
 from tests.unit.database.postgres_server import Server, find_binaries, running
 from tests.unit.instances.programs import free_ports, is_open, wait_until
@@ -153,7 +153,7 @@ def _scraped(pid: int, port: int) -> tuple[float, float]:
     before = _cpu_seconds(pid)
     for _ in range(COLLECTIONS):
         _scrape(port)
-        time.sleep(0.01)
+        time.sleep(PAUSE_SECONDS)
     status = Path(f"/proc/{pid}/status").read_text()
     resident = int(status.partition("VmRSS:")[2].split()[0]) / 1024
     return 1000 * (_cpu_seconds(pid) - before) / COLLECTIONS, resident
