@@ -7,8 +7,10 @@ import click
 
 COMMANDS: Final = {
     "agent": "stellwerk.instances.agent.command:agent",
+    "alerts": "stellwerk.metrics.alerts.command:alerts",
     "audit": "stellwerk.audit.command:audit",
     "instances": "stellwerk.instances.command:instances",
+    "monitor": "stellwerk.metrics.monitor.command:monitor",
     "loadtest": "stellwerk.loadtest.command:loadtest",
     "releases": "stellwerk.instances.releases_command:releases",
     "rollout": "stellwerk.instances.rollout_command:rollout",

@@ -248,3 +248,10 @@ def test_every_location_has_an_upstream_that_nginx_knows(cluster: Cluster) -> No
     used = {line.split("://")[1].strip("; ") for line in text.splitlines() if "proxy_pass" in line}
     declared = {line.split()[1] for line in text.splitlines() if "    upstream " in line}
     assert used == declared == {"aktienanalyse_core_backend", "aktienanalyse_frontend_upstream"}
+
+
+def test_the_status_page_of_nginx_is_for_the_host_itself(load: Load) -> None:
+    text = nginx_text(load({"nginx.status_port": "9006"}))
+    (server,) = (one for one in text.split("server {") if "stub_status" in one)
+    assert "listen 127.0.0.1:9006;" in server
+    assert "access_log off;" in server  # the monitor's own requests are nobody's

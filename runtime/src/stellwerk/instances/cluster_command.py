@@ -17,6 +17,7 @@ from stellwerk.instances.generation import GenerationError
 from stellwerk.instances.targets import NoTargetError
 from stellwerk.remote import RemoteError, run_on_cluster
 from stellwerk.settings.errors import SettingsError
+from stellwerk.settings.files import HostFile
 
 FAILED: Final = 1
 """Exit code where what was asked could not be done."""
@@ -80,24 +81,46 @@ def on_ledger(
     ) -> Callable[P, None]:
         @wraps(command)
         def run(*args: P.args, **options: P.kwargs) -> None:
-            inventory, words = click.get_current_context().meta[_ASKED]
-            try:
-                if inventory is not None or not access.is_host():
-                    code = run_on_cluster(inventory or Path("inventory"), words)
-                else:
-                    opened = access.opened(changes=changes)
-                    code = asyncio.run(_closing(opened, command(opened, *args, **options)))
-            except (SettingsError, UnknownNameError, GenerationError) as error:
-                _end(str(error), UNUSABLE)
-            except (LedgerError, AccessError, RemoteError, RefusedError, NoTargetError) as error:
-                _end(str(error), FAILED)
-            except KeyboardInterrupt:
-                raise SystemExit(_INTERRUPTED) from None
-            raise SystemExit(code)
+            def here() -> int:
+                opened = access.opened(changes=changes)
+                return asyncio.run(_closing(opened, command(opened, *args, **options)))
+
+            _here_or_there(here)
 
         return run
 
     return decorate
+
+
+def on_host(
+    command: Callable[Concatenate[HostFile, P], Coroutine[Any, Any, int]],
+) -> Callable[P, None]:
+    """Make a click command of a coroutine that gets what the host knows of the cluster and returns
+    the exit code.
+    """
+
+    @wraps(command)
+    def run(*args: P.args, **options: P.kwargs) -> None:
+        _here_or_there(lambda: asyncio.run(command(access.host_file(), *args, **options)))
+
+    return run
+
+
+def _here_or_there(here: Callable[[], int]) -> None:
+    """Do it on this host or, on the control machine, run the same words on one of the cluster's."""
+    inventory, words = click.get_current_context().meta[_ASKED]
+    try:
+        if inventory is not None or not access.is_host():
+            code = run_on_cluster(inventory or Path("inventory"), words)
+        else:
+            code = here()
+    except (SettingsError, UnknownNameError, GenerationError) as error:
+        _end(str(error), UNUSABLE)
+    except (LedgerError, AccessError, RemoteError, RefusedError, NoTargetError) as error:
+        _end(str(error), FAILED)
+    except KeyboardInterrupt:
+        raise SystemExit(_INTERRUPTED) from None
+    raise SystemExit(code)
 
 
 async def _closing(opened: Access, command: Coroutine[Any, Any, int]) -> int:

@@ -79,6 +79,7 @@ def _claims(settings: Settings) -> Iterator[tuple[KeyPath, range]]:
         (("postgresql", "port"), settings.postgresql.port),
         (("nginx", "port"), settings.nginx.port),
         (("haproxy", "stats_port"), settings.haproxy.stats_port),
+        (("nginx", "status_port"), settings.nginx.status_port),
         (("monitoring", "port"), settings.monitoring.port),
         (("caching", "invalidation", "admin", "port"), settings.caching.invalidation.admin.port),
     ]

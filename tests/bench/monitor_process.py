@@ -1,0 +1,76 @@
+"""The monitor's collections in a process of their own, as its memory and CPU time are measured:
+`python -m tests.bench.monitor_process FOLDER POSTGRESQL_SOCKETS REDIS_PORT COLLECTIONS`.
+
+It prints the CPU time of a collection in milliseconds and the resident memory in megabytes.
+"""
+
+import asyncio
+import gc
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from stellwerk.metrics.alerting import Alerting
+from stellwerk.metrics.collectors.collector import Collector
+from stellwerk.metrics.collectors.health import HealthCollector
+from stellwerk.metrics.collectors.instances import Instances
+from stellwerk.metrics.collectors.postgresql import (
+    Access,
+    PostgresqlCollector,
+    PostgresqlSizesCollector,
+    Slow,
+)
+from stellwerk.metrics.collectors.redis import RedisCollector
+from stellwerk.metrics.collectors.redis_connection import RedisAccess
+from stellwerk.metrics.collectors.system import SystemCollector
+from stellwerk.metrics.collectors.units import UnitCollector
+from stellwerk.metrics.history.writer import HistoryWriter
+from stellwerk.metrics.monitor import plain
+from stellwerk.metrics.monitor.daemon import Monitor, resident_bytes
+from stellwerk.metrics.reading import State
+from stellwerk.metrics.registry import Registry
+
+WARM_UP = 5
+# As long as between two scrapes of the exporters: after a longer rest all of them cost more, as the
+# processor's caches then hold something else.
+PAUSE_SECONDS = 0.01
+SETTINGS = "monitor.yaml"
+ROLE, PASSWORD = "watcher", "watched-by-the-bench"
+
+
+async def main(folder: Path, sockets: str, redis_port: int, collections: int) -> None:
+    """Collect so often, all sources at once."""
+    settings = plain.load(folder / SETTINGS).settings
+    instances = Instances(["shop"], (folder / "address").read_text())
+    access = Access(sockets, 5432, "postgres", ROLE, PASSWORD)
+    collectors: list[Collector] = [
+        SystemCollector(),
+        UnitCollector(instances, {"shop": 10**8}, folder / "groups"),
+        HealthCollector(instances, {"shop": "/health"}),
+        PostgresqlCollector(access, 2, Slow()),
+        PostgresqlSizesCollector(access, 2, 300),
+        RedisCollector(RedisAccess(redis_port)),
+    ]
+    opened = partial(HistoryWriter, folder / "history", keep_days=7, most_bytes=10**9)
+    alerting = Alerting("bench", settings, Registry(settings), folder)
+    found = Monitor(collectors, 15, 2, opened, alerting)
+    gc.freeze()
+    for _ in range(WARM_UP):
+        await found.collect()
+        await asyncio.sleep(PAUSE_SECONDS)
+    before = time.process_time()
+    for _ in range(collections):
+        await found.collect()
+        await asyncio.sleep(PAUSE_SECONDS)
+    milliseconds = 1000 * (time.process_time() - before) / collections
+    readings = list(found.latest.readings)
+    assert all(one.state is State.UP for one in readings), readings
+    series = sum(len(one.samples) for one in readings)
+    print(milliseconds, resident_bytes() / 1024**2, series)
+    for collector in collectors:
+        collector.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
