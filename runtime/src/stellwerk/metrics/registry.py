@@ -78,6 +78,11 @@ class Registry:
         self._settings = settings
         self._known: dict[str, Thresholds] = {}
 
+    @property
+    def deviation_percent(self) -> float:
+        """A latest value further off its baseline is pointed out."""
+        return self._settings.monitoring.reports.deviation_percent
+
     def thresholds(self, series: Series) -> Thresholds:
         """The thresholds and the baseline of a series; NO_THRESHOLDS where nothing is said."""
         known = self._known.get(series.key)

@@ -109,13 +109,13 @@ class Samples:
     def __init__(self, service: str | None = None, **labels: str) -> None:
         self._service = service
         self._labels = labels
-        self._series: dict[Metric, Series] = {}
+        self._series: dict[str, Series] = {}  # by the metric's key, whose hash is cheap
 
     def series(self, metric: Metric) -> Series:
         """The subject's series of a metric."""
-        found = self._series.get(metric)
+        found = self._series.get(metric.key)
         if found is None:
-            found = self._series[metric] = metric.series(self._service, **self._labels)
+            found = self._series[metric.key] = metric.series(self._service, **self._labels)
         return found
 
     def of(self, values: Iterable[tuple[Metric, float | None]]) -> list[Sample]:

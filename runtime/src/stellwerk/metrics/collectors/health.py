@@ -4,13 +4,13 @@ do they say of themselves.
 
 import asyncio
 import json
-import math
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stellwerk.host.local_http import Answer, AnswerError, LocalHttp
-from stellwerk.host.unit import Activity
+from stellwerk.host.unit import Activity, Unit
 from stellwerk.metrics.collectors.collector import Samples, Trouble, available
 from stellwerk.metrics.collectors.instances import Instances, service_and_port
 from stellwerk.metrics.declarations import service as metrics
@@ -22,6 +22,8 @@ MOST_NUMBERS: Final = 100
 
 _AGENT: Final = "stellwerk-monitor"
 _LONGEST_NAME: Final = 80
+_LARGEST: Final = sys.float_info.max
+_NUMBERS: Final = (int, float)  # and no bool, which is an int of its own
 
 
 class HealthCollector:
@@ -33,19 +35,17 @@ class HealthCollector:
         self._instances = instances
         self._paths = paths
         self._endpoints: dict[str, _Endpoint] = {}
+        self._known: Mapping[str, Unit] = {}
 
     async def look(self, seconds: float) -> Sequence[Reading]:
         ends = asyncio.get_running_loop().time() + seconds
         try:
             async with asyncio.timeout_at(ends):
-                running = await self._running()
+                units = await self._instances.units()
         except (Trouble, TimeoutError):
             return ()  # what systemd did not say is the units' collector's to tell
-        for name in self._endpoints.keys() - running.keys():
-            self._endpoints.pop(name).http.close()
-        for name, (service, port) in running.items():
-            if name not in self._endpoints:
-                self._endpoints[name] = _Endpoint(name, service, port)
+        if units != self._known:
+            self._follow(units)
         at = time.time()
         asked = {
             name: endpoint.http.get(self._paths[endpoint.service])
@@ -62,15 +62,20 @@ class HealthCollector:
         for endpoint in self._endpoints.values():
             endpoint.http.close()
         self._endpoints.clear()
+        self._known = {}
 
-    async def _running(self) -> Mapping[str, tuple[str, int]]:
-        """Service and port of the instances that have said that they are ready."""
-        found: dict[str, tuple[str, int]] = {}
-        for name, unit in (await self._instances.units()).items():
+    def _follow(self, units: Mapping[str, Unit]) -> None:
+        """Know the endpoints of the instances that have said that they are ready."""
+        running: dict[str, tuple[str, int]] = {}
+        for name, unit in units.items():
             known = service_and_port(name)
             if known is not None and known[0] in self._paths and unit.activity is Activity.RUNNING:
-                found[name.removesuffix(".service")] = known
-        return found
+                running[name.removesuffix(".service")] = known
+        for name in self._endpoints.keys() - running.keys():
+            self._endpoints.pop(name).http.close()
+        for name in running.keys() - self._endpoints.keys():
+            self._endpoints[name] = _Endpoint(name, *running[name])
+        self._known = units
 
 
 class _Endpoint:
@@ -92,7 +97,7 @@ class _Endpoint:
         samples: list[Sample] = []
         gaps: list[Gap] = []
         if not future.done():
-            future.cancel()
+            self.http.close()
             state, error = State.FROZEN, f"{question} had no answer within {seconds:g} s"
         elif (problem := future.exception()) is not None:
             duration = 0.0
@@ -118,37 +123,42 @@ class _Endpoint:
             gaps=tuple(gaps),
         )
 
-    def _numbers(self, body: bytes, gaps: list[Gap]) -> Iterator[Sample]:
+    def _numbers(self, body: bytes, gaps: list[Gap]) -> list[Sample]:
+        found: list[Sample] = []
         for name, value in numbers(body):
-            series = self._own.get(name)
+            series = self._own.get(name) or self._begin(name)
             if series is None:
-                if len(self._own) >= MOST_NUMBERS or len(name) > _LONGEST_NAME:
-                    gaps.append(
-                        Gap(
-                            State.UNSUPPORTED,
-                            f"{self._instance} says more numbers than {MOST_NUMBERS}, or some with"
-                            f" names longer than {_LONGEST_NAME} signs; the others are kept",
-                        )
-                    )
-                    return
-                metric = metrics.own(name)
-                series = self._own[name] = metric.series(self.service, instance=self._instance)
-            yield Sample(series, value)
+                reason = (
+                    f"{self._instance} says more numbers than {MOST_NUMBERS}, or some with names"
+                    f" longer than {_LONGEST_NAME} signs; the others are kept"
+                )
+                gaps.append(Gap(State.UNSUPPORTED, reason))
+                break
+            found.append(Sample(series, value))
+        return found
+
+    def _begin(self, name: str) -> Series | None:
+        """The series of a number that was not known so far; None where there are too many."""
+        if len(self._own) >= MOST_NUMBERS or len(name) > _LONGEST_NAME:
+            return None
+        self._own[name] = metrics.own(name).series(self.service, instance=self._instance)
+        return self._own[name]
 
 
-def numbers(body: bytes) -> Iterator[tuple[str, float]]:
+def numbers(body: bytes) -> list[tuple[str, float]]:
     """Every number under `metrics` in a health answer; none where there are none."""
     try:
         document: Any = json.loads(body)
-    except ValueError:
-        return
-    metrics_said = document.get("metrics") if isinstance(document, dict) else None
-    if not isinstance(metrics_said, dict):
-        return
-    for name, value in metrics_said.items():
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if is_number and math.isfinite(value):
-            yield name, float(value)
+    except (ValueError, RecursionError):
+        return []
+    said = document.get("metrics") if isinstance(document, dict) else None
+    if not isinstance(said, dict):
+        return []
+    return [
+        (name, float(value))
+        for name, value in said.items()
+        if type(value) in _NUMBERS and abs(value) <= _LARGEST  # NaN is not
+    ]
 
 
 def _state(problem: BaseException) -> State:

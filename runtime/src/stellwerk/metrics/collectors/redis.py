@@ -1,5 +1,6 @@
 """Redis servers and the Sentinel of this host, by INFO."""
 
+import itertools
 from abc import abstractmethod
 from collections.abc import Mapping
 from typing import Final
@@ -150,7 +151,8 @@ class SentinelCollector(_InfoCollector):
 def replication_lag(info: Mapping[str, str]) -> float | None:
     """How many bytes the replica furthest behind has not confirmed; None without replicas."""
     written = _number(info, "master_repl_offset")
-    replicas = (parts(value) for name, value in info.items() if _is_replica(name))
+    names = itertools.takewhile(info.__contains__, (f"slave{n}" for n in itertools.count()))
+    replicas = (parts(info[name]) for name in names)
     confirmed = [offset for one in replicas if (offset := _number(one, "offset")) is not None]
     if written is None or not confirmed:
         return None
@@ -160,10 +162,6 @@ def replication_lag(info: Mapping[str, str]) -> float | None:
 def parts(text: str) -> dict[str, str]:
     """The `name=value` pairs of a field of INFO."""
     return dict(pair.split("=", 1) for pair in text.split(",") if "=" in pair)
-
-
-def _is_replica(name: str) -> bool:
-    return name.startswith("slave") and name[5:].isdigit()
 
 
 def _number(info: Mapping[str, str], name: str) -> float | None:

@@ -4,14 +4,15 @@ redis-py would be a sixth of the monitor's memory, for one command a collection.
 """
 
 import asyncio
+import re
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import hiredis
 
 _READ_BYTES: Final = 65536
+_FIELD: Final = re.compile(r"^(\w+):([^\r\n]*)", re.MULTILINE)
 
 
 class RedisError(Exception):
@@ -90,11 +91,4 @@ async def connect(access: RedisAccess) -> RedisConnection:
 
 def fields(info: str) -> dict[str, str]:
     """The `name:value` lines of an answer to INFO."""
-    return dict(_pairs(info))
-
-
-def _pairs(info: str) -> Iterator[tuple[str, str]]:
-    for line in info.split("\r\n"):
-        name, colon, value = line.partition(":")
-        if colon:
-            yield name, value
+    return dict(_FIELD.findall(info))

@@ -30,7 +30,7 @@ class UnitCollector(SubjectCollector):
         self._instances = instances
         self._limits = limits
         self._groups = ControlGroups(groups, processes)
-        self._series: dict[str, Samples] = {}
+        self._series: dict[str, tuple[Samples, int | None]] = {}  # with the limit of memory
 
     async def collect(self) -> Found:
         units = await self._instances.units()
@@ -39,18 +39,27 @@ class UnitCollector(SubjectCollector):
         for name in self._series.keys() - units.keys():
             del self._series[name]
         for name, unit in units.items():
-            known = service_and_port(name)
             # One that was stopped on purpose stays loaded for a moment: it is not missed.
-            if known is None or unit.activity is Activity.INACTIVE:
+            if unit.activity is Activity.INACTIVE:
                 continue
-            service, _ = known
-            if name not in self._series:
-                self._series[name] = Samples(service, instance=name.removesuffix(".service"))
-            found = self._measured(self._series[name], unit, self._limits.get(service))
+            known = self._series.get(name) or self._begin(name)
+            if known is None:
+                continue
+            of_this, limit = known
+            found = self._measured(of_this, unit, limit)
             samples += found
             if unit.control_group and len(found) < _COMPLETE:
                 gaps.append(Gap(State.MISSING, f"The control group of {name} cannot be read"))
         return Found(samples, gaps=gaps)
+
+    def _begin(self, name: str) -> tuple[Samples, int | None] | None:
+        known = service_and_port(name)
+        if known is None:
+            return None
+        service, _ = known
+        of_this = Samples(service, instance=name.removesuffix(".service"))
+        self._series[name] = of_this, self._limits.get(service)
+        return self._series[name]
 
     def _measured(self, of_this: Samples, unit: Unit, limit: int | None) -> list[Sample]:
         group = unit.control_group

@@ -5,7 +5,9 @@ number, which is made of the hour and the number of the series.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import compress
 from pathlib import Path
@@ -30,8 +32,7 @@ _SERIES_BITS: Final = 20
 _SERIES_MASK: Final = (1 << _SERIES_BITS) - 1
 _SCHEMA: Final = f"""
 {SeriesNumbers.SCHEMA}
-CREATE TABLE block (id INTEGER PRIMARY KEY, rows INTEGER NOT NULL, first INTEGER NOT NULL,
-                    times BLOB NOT NULL);
+CREATE TABLE block (id INTEGER PRIMARY KEY, times BLOB NOT NULL);
 CREATE TABLE chunk (id INTEGER PRIMARY KEY, lowest REAL NOT NULL, blob BLOB);
 CREATE TABLE sketch (id INTEGER PRIMARY KEY, blob BLOB NOT NULL);
 """
@@ -61,12 +62,11 @@ class Day:
         self._path = path
         self._connection = connection
         with errors_of(path):
-            self._series = SeriesNumbers(connection)
             self._blocks = {
-                number: _unpacked_times(*rest)
-                for number, *rest in connection.execute("SELECT * FROM block ORDER BY id")
+                number: _times(blob)
+                for number, blob in connection.execute("SELECT * FROM block ORDER BY id")
             }
-        some_time = next(iter(self._blocks.values()), [0])[0]
+        some_time = next((times[0] for times in self._blocks.values()), 0)
         self._start = some_time - some_time % _DAY_MILLISECONDS
 
     @classmethod
@@ -82,7 +82,8 @@ class Day:
     @property
     def keys(self) -> Iterable[str]:
         """The series there are values of."""
-        return self._series.known.keys()
+        with errors_of(self._path):
+            return [key for (key,) in self._connection.execute("SELECT key FROM series")]
 
     def times_from(self, first: int) -> Iterator[int]:
         """The times of the collections, beginning with the hour that `first` is in."""
@@ -92,7 +93,7 @@ class Day:
 
     def points(self, key: str, first: int, last: int) -> Iterator[Points]:
         """The values of a series from `first` to `last`, an hour at a time."""
-        series = self._series.known.get(key)
+        series = self._number(key)
         blocks = self._blocks_within(first, last)
         if series is None or not blocks:
             return
@@ -107,7 +108,7 @@ class Day:
 
     def durations(self, key: str, first: int, last: int) -> Iterator[Histogram]:
         """The histograms of a distribution that begin from `first` to `last`."""
-        series = self._series.known.get(key)
+        series = self._number(key)
         if series is None:
             return
         slots = [
@@ -119,6 +120,11 @@ class Day:
         with errors_of(self._path):
             for _, blob in self._rows("sketch", (_place(slot, series) for slot in slots)):
                 yield Histogram.unpacked(blob)
+
+    def _number(self, key: str) -> int | None:
+        with errors_of(self._path):
+            row = self._connection.execute("SELECT id FROM series WHERE key = ?", (key,)).fetchone()
+        return None if row is None else int(row[0])
 
     def _blocks_within(self, first: int, last: int) -> list[int]:
         return [
@@ -144,14 +150,14 @@ class _Addition:
     def make(self, rows: Rows) -> None:
         number = rows.times[0] % _DAY_MILLISECONDS // _BLOCK_MILLISECONDS
         present = self._connection.execute(
-            "SELECT rows, first, times FROM block WHERE id = ?", (number,)
+            "SELECT times FROM block WHERE id = ?", (number,)
         ).fetchone()
         if present is not None:
-            rows = self._present(number, _unpacked_times(*present)).merged(rows)
+            rows = self._present(number, _times(*present)).merged(rows)
         self._write_block(number, rows)
         self._add_sketches(rows.sketches)
 
-    def _present(self, block: int, times: list[int]) -> Rows:
+    def _present(self, block: int, times: Sequence[int]) -> Rows:
         keys = {number: key for key, number in self._series.known.items()}
         chunks = self._connection.execute(
             "SELECT * FROM chunk WHERE id BETWEEN ? AND ?",
@@ -161,14 +167,11 @@ class _Addition:
             keys[place & _SERIES_MASK]: unpack(blob or b"", len(times), lowest).with_gaps()
             for place, lowest, blob in chunks
         }
-        return Rows(times, columns)
+        return Rows(list(times), columns)
 
     def _write_block(self, number: int, rows: Rows) -> None:
-        times = pack(rows.times)
-        self._connection.execute(
-            "INSERT OR REPLACE INTO block VALUES (?, ?, ?, ?)",
-            (number, times.number, rows.times[0], times.blob),
-        )
+        times = zlib.compress(array("q", rows.times).tobytes())
+        self._connection.execute("INSERT OR REPLACE INTO block VALUES (?, ?)", (number, times))
         packed = (
             (_place(number, self._series.number(key)), pack(column))
             for key, column in rows.columns.items()
@@ -205,5 +208,7 @@ def _place(number: int, series: int) -> int:
     return number << _SERIES_BITS | series
 
 
-def _unpacked_times(rows: int, first: int, blob: bytes) -> list[int]:
-    return list(map(int, unpack(blob, rows, first).values))
+def _times(blob: bytes) -> "array[int]":
+    times = array("q")
+    times.frombytes(zlib.decompress(blob))
+    return times

@@ -1,6 +1,5 @@
 """Reads the history of a host, also while it is being written."""
 
-from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -50,7 +49,8 @@ class History:
 
     def points(self, key: str) -> Points:
         """The values of a series in the order of time."""
-        times, values = array("q"), array("d")
+        times: list[int] = []
+        values: list[float] = []
         in_order = True
         for piece in self._pieces(key):
             in_order = in_order and (not times or not piece.times or times[-1] < piece.times[0])

@@ -1,13 +1,13 @@
 """The monitor's HTTP API: which document is at which path."""
 
-import json
 import time
 from collections.abc import Callable, Collection
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
+from stellwerk.metrics.alerting import Alerting
 from stellwerk.metrics.monitor import documents
-from stellwerk.metrics.monitor.http_server import Request, Response, problem
+from stellwerk.metrics.monitor.http_server import Request, Response, document, problem
 from stellwerk.metrics.monitor.latest import Latest, observed
 from stellwerk.metrics.registry import Registry
 
@@ -24,16 +24,23 @@ class Api:
         latest: Latest,
         registry: Registry,
         is_late: Callable[[], bool],
+        alerting: Alerting,
     ) -> None:
         self._host = host
         self._services = services
         self._latest = latest
         self._registry = registry
         self._is_late = is_late
+        self._alerting = alerting
 
     async def answer(self, request: Request) -> Response:
         """The document at a path."""
         path = request.path
+        of_alerts = self._alerting.answer(request.method, path, request.body)
+        if of_alerts is not None:
+            return document(of_alerts.status, of_alerts.document)
+        if request.method != "GET":
+            return problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{path}: only GET is answered here.")
         if path == "/health":
             return self._health()
         if path == "/api/metrics":
@@ -42,19 +49,15 @@ class Api:
             return self._metrics(path.removeprefix(SERVICE_PATH))
         return problem(
             HTTPStatus.NOT_FOUND,
-            f"There are /health, /api/metrics and {SERVICE_PATH}NAME.",
+            f"There are /health, /api/metrics, {SERVICE_PATH}NAME and /api/alerts.",
         )
 
     def _health(self) -> Response:
         readings = list(self._latest.readings)
         late = self._is_late()
-        document = {
-            "host": self._host,
-            "status": "late" if late else "ok",
-            **documents.health(readings, time.time()),
-        }
         status = HTTPStatus.SERVICE_UNAVAILABLE if late else HTTPStatus.OK
-        return _json(document, status)
+        found = documents.health(readings, time.time())
+        return document(status, {"host": self._host, "status": "late" if late else "ok", **found})
 
     def _metrics(self, service: str | None) -> Response:
         values = list(self._latest.values(service))
@@ -70,14 +73,10 @@ class Api:
                 f"{service}: nothing is measured of it on {self._host}; there are"
                 f" {', '.join(known)}.",
             )
-        document = {
+        found = {
             "host": self._host,
             **({} if service is None else {"service": service}),
             "status": documents.worst(values, self._registry).value,
             **documents.metrics(values, seen, self._registry, time.time()),
         }
-        return _json(document)
-
-
-def _json(document: dict[str, Any], status: HTTPStatus = HTTPStatus.OK) -> Response:
-    return Response(status, (json.dumps(document, allow_nan=False) + "\n").encode())
+        return document(HTTPStatus.OK, found)

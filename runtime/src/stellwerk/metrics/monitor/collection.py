@@ -45,7 +45,10 @@ class Collection:
                 _logger.warning("%s takes longer than it may; the others go on", name)
 
     async def _look(self, collector: Collector) -> None:
-        self._take(collector.name, await collector.look(self._seconds))
+        try:
+            self._take(collector.name, await collector.look(self._seconds))
+        except Exception:
+            _logger.exception("%s cannot be read; the others go on", collector.name)
 
     async def close(self) -> None:
         """End what is going on, and all connections."""

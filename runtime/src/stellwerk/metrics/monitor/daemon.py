@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from stellwerk import notify
+from stellwerk.metrics.alerting import Alerting
 from stellwerk.metrics.collectors.collector import Collector, Samples
 from stellwerk.metrics.declarations import monitor as metrics
 from stellwerk.metrics.history.errors import HistoryError
 from stellwerk.metrics.history.writer import HistoryWriter
-from stellwerk.metrics.model import Metric, Sample, Series, Source
+from stellwerk.metrics.model import Metric, Sample, Source
 from stellwerk.metrics.monitor.collection import Collection, ticks
 from stellwerk.metrics.monitor.latest import Latest
 from stellwerk.metrics.reading import Observed, Reading, State
@@ -25,10 +26,9 @@ LATE_AFTER: Final = 3
 OWN: Final = "stellwerk-monitor"
 
 _MEGABYTE: Final = 1024 * 1024
+_MOST_UNWRITTEN: Final = 20  # collections that wait for the disk
+_SIZE_EVERY: Final = 20  # collections: it takes a look at every file
 _logger: Final = logging.getLogger(__name__)
-
-Observer = Callable[[Sequence[tuple[Series, float]], float], object]
-"""Gets the values of each collection, and its time in seconds since the epoch."""
 
 
 class Monitor:
@@ -40,12 +40,12 @@ class Monitor:
         interval: float,
         seconds: float,
         open_history: Callable[[], HistoryWriter],
-        observers: Iterable[Observer] = (),
+        alerting: Alerting,
     ) -> None:
         self.latest: Final = Latest()
         self._interval = interval
         self._collection = Collection(collectors, seconds, self._take)
-        self._observers = tuple(observers)
+        self._alerting = alerting
         self._own = _Own()
         self._samples: list[Sample] = []
         self._observed: list[Observed] = []
@@ -53,7 +53,9 @@ class Monitor:
         self._history: HistoryWriter | None = None
         # Slow disks hold up the history alone. One thread, as SQLite's connections belong to one.
         self._disk = ThreadPoolExecutor(1, "history")
-        self._writing: asyncio.Future[int] | None = None
+        self._unwritten = 0
+        self._written_times = 0
+        self._size = 0
         self._history_problem = ""
         self._last = time.monotonic()
         self._said = ""
@@ -74,16 +76,14 @@ class Monitor:
     async def _once(self) -> None:
         at = time.time()
         await self._collection.collect()
-        self._take(OWN, [self._own.reading(at, list(self.latest.readings))])
+        self._take(OWN, [self._own.reading(at, self.latest.readings, self._alerting)])
         samples, self._samples = self._samples, []
         seen, self._observed = self._observed, []
         self._write(at, samples, seen)
-        values = [(sample.series, sample.value) for sample in samples]
-        for observer in self._observers:
-            try:
-                observer(values, at)
-            except Exception:
-                _logger.exception("A collection cannot be judged; the next one is tried")
+        try:
+            self._alerting.observe(samples, at)
+        except Exception:
+            _logger.exception("A collection cannot be judged; the next one is tried")
         self._last = time.monotonic()
         self._tell()
 
@@ -95,21 +95,26 @@ class Monitor:
     # The history.
 
     def _write(self, at: float, samples: Sequence[Sample], seen: Sequence[Observed]) -> None:
-        if self._writing is not None and not self._writing.done():
-            self._problem("the disk is still busy with the last collection; this one is not kept")
+        if self._unwritten >= _MOST_UNWRITTEN:
+            self._problem("the disk does not keep up: collections are left out of the history")
             return
+        self._unwritten += 1
         loop = asyncio.get_running_loop()
-        self._writing = loop.run_in_executor(self._disk, self._written, at, samples, seen)
-        self._writing.add_done_callback(self._is_written)
+        writing = loop.run_in_executor(self._disk, self._written, at, samples, seen)
+        writing.add_done_callback(self._is_written)
 
     def _written(self, at: float, samples: Sequence[Sample], seen: Sequence[Observed]) -> int:
         """In the history's thread: its size afterwards."""
         if self._history is None:
             self._history = self._open_history()
         self._history.write(at, samples, seen)
-        return self._history.size()
+        self._written_times += 1
+        if self._written_times % _SIZE_EVERY == 1:
+            self._size = self._history.size()
+        return self._size
 
     def _is_written(self, future: "asyncio.Future[int]") -> None:
+        self._unwritten -= 1
         if future.cancelled():
             return
         error = future.exception()
@@ -155,14 +160,20 @@ class _Own:
         self.history_bytes: int | None = None
         self._samples = Samples()
         self._subjects: dict[tuple[str, str], Samples] = {}
+        self._receivers: dict[str, Samples] = {}
 
-    def reading(self, at: float, readings: Iterable[Reading]) -> Reading:
+    def reading(self, at: float, readings: Iterable[Reading], alerting: Alerting) -> Reading:
         values: list[tuple[Metric, float | None]] = [
             (metrics.CPU, time.process_time()),
             (metrics.MEMORY, resident_bytes() / _MEGABYTE),
             (metrics.HISTORY, _megabytes(self.history_bytes)),
+            (metrics.ALERTS, len(alerting.center.alerts())),
         ]
         samples = self._samples.of(values)
+        for receiver, waiting in alerting.queued.items():
+            if receiver not in self._receivers:
+                self._receivers[receiver] = Samples(receiver=receiver)
+            samples += self._receivers[receiver].of(((metrics.UNSENT, waiting),))
         for one in readings:
             if one.source is not Source.MONITOR:
                 samples += self._of(one)

@@ -1,4 +1,4 @@
-"""The least of an HTTP server: GET for local programs, for others with a token.
+"""The least of an HTTP server: for programs of this host, and for others with a token.
 
 Its documents are in `api`. Written small, as a server library would be a quarter of the monitor.
 """
@@ -6,20 +6,27 @@ Its documents are in `api`. Written small, as a server library would be a quarte
 import asyncio
 import contextlib
 import ipaddress
+import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 LONGEST_HEAD: Final = 16 * 1024
+LONGEST_BODY: Final = 64 * 1024
 MOST_CONNECTIONS: Final = 64
 IDLE_SECONDS: Final = 75.0
 """How long a connection may wait for its next request: longer than Prometheus' interval."""
 
 ANSWER_SECONDS: Final = 30.0
+
+_WHO: Final = (
+    "From another host a request needs the header Authorization: Bearer TOKEN, with"
+    " monitoring.token of the settings."
+)
 
 _logger: Final = logging.getLogger(__name__)
 
@@ -30,6 +37,8 @@ class Request:
 
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
+    method: str = "GET"
+    body: bytes = b""
 
 
 @dataclass(frozen=True)
@@ -46,7 +55,12 @@ Answer = Callable[[Request], Awaitable[Response]]
 
 def problem(status: HTTPStatus, sentence: str) -> Response:
     """An answer that says what is wrong."""
-    return Response(status, f"{sentence}\n".encode(), "text/plain; charset=utf-8")
+    return document(status, {"error": sentence})
+
+
+def document(status: HTTPStatus, value: Mapping[str, Any]) -> Response:
+    """An answer in JSON."""
+    return Response(status, (json.dumps(value, allow_nan=False) + "\n").encode())
 
 
 class HttpServer:
@@ -54,7 +68,7 @@ class HttpServer:
 
     def __init__(self, answer: Answer, token: str | None) -> None:
         self._answer = answer
-        self._expected = None if token is None else f"Bearer {token}".encode()
+        self._token = token
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
 
@@ -98,45 +112,52 @@ class HttpServer:
         pairs = (line.partition(":") for line in lines)
         headers = {name.strip().lower(): value.strip() for name, _, value in pairs}
         keeps = first.endswith("HTTP/1.1") and headers.get("connection", "").lower() != "close"
-        # A body is not read: the connection cannot be used after one.
-        keeps = keeps and headers.get("content-length", "0") == "0"
-        keeps = keeps and "transfer-encoding" not in headers
-        response = await self._answered(first, headers, writer.get_extra_info("peername"))
+        peer = writer.get_extra_info("peername")[0]
+        if not lets_in(peer, headers.get("authorization", ""), self._token):
+            keeps, response = False, problem(HTTPStatus.UNAUTHORIZED, _WHO)
+        elif (size := _body_size(headers)) is None:
+            limit = f"A body needs a Content-Length of at most {LONGEST_BODY}."
+            keeps, response = False, problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, limit)
+        else:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                body = await reader.readexactly(size)
+            response = await self._answered(first, body)
         writer.write(_encoded(response, keeps=keeps))
         async with asyncio.timeout(ANSWER_SECONDS):
             await writer.drain()
         return keeps
 
-    async def _answered(
-        self, first: str, headers: Mapping[str, str], peer: tuple[str, int]
-    ) -> Response:
+    async def _answered(self, first: str, body: bytes) -> Response:
         method, _, rest = first.partition(" ")
         target, _, protocol = rest.rpartition(" ")
         if not protocol.startswith("HTTP/1.") or not target.startswith("/"):
             return problem(HTTPStatus.BAD_REQUEST, "This is no HTTP request.")
-        if not self._lets_in(peer[0], headers.get("authorization", "")):
-            return problem(
-                HTTPStatus.UNAUTHORIZED,
-                "From another host a request needs the header Authorization: Bearer TOKEN, with"
-                " monitoring.token of the settings.",
-            )
-        if method != "GET":
-            return problem(HTTPStatus.METHOD_NOT_ALLOWED, "Only GET is answered here.")
         parts = urlsplit(target)
-        request = Request(unquote(parts.path), dict(parse_qsl(parts.query)))
+        request = Request(unquote(parts.path), dict(parse_qsl(parts.query)), method, body)
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 return await self._answer(request)
         except TimeoutError:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "It takes too long; try again later.")
         except Exception:
-            _logger.exception("GET %s cannot be answered", request.path)
+            _logger.exception("%s %s cannot be answered", method, request.path)
             return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "A fault; the journal says which.")
 
-    def _lets_in(self, address: str, given: str) -> bool:
-        if ipaddress.ip_address(address.partition("%")[0]).is_loopback:
-            return True
-        return self._expected is not None and compare_digest(given.encode(), self._expected)
+
+def lets_in(address: str, authorization: str, token: str | None) -> bool:
+    """Whether a client is of this host, or shows the token; without a token no other is let in."""
+    if ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        return True
+    shown = authorization.encode(errors="replace")
+    return token is not None and compare_digest(shown, f"Bearer {token}".encode())
+
+
+def _body_size(headers: Mapping[str, str]) -> int | None:
+    """How long the body is; None where that is not said, or too much."""
+    given = headers.get("content-length", "0")
+    if "transfer-encoding" in headers or not (given.isascii() and given.isdecimal()):
+        return None
+    return int(given) if int(given) <= LONGEST_BODY else None
 
 
 def _encoded(response: Response, *, keeps: bool) -> bytes:

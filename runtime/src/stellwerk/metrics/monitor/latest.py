@@ -21,22 +21,17 @@ class Latest:
 
     def __init__(self) -> None:
         self._readings: dict[str, Sequence[Reading]] = {}
-        self._values: dict[str, dict[str, Value]] = {}
+        self._kept: dict[str, list[tuple[float, list[Sample]]]] = {}  # with the time of each
         self._rates = Rates()
 
     def take(self, collector: str, readings: Sequence[Reading], now: float) -> list[Sample]:
         """Take all that a collector found at one look, in place of what it found before. Returns
         the values in their metrics' units. `now` is in seconds of a monotonic clock.
         """
-        kept: list[Sample] = []
-        values: dict[str, Value] = {}
-        for reading in readings:
-            for sample in self._rates.kept(reading.samples, now):
-                kept.append(sample)
-                values[sample.series.key] = Value(sample.series, sample.value, reading.at)
+        kept = [(one.at, list(self._rates.kept(one.samples, now))) for one in readings]
         self._readings[collector] = readings
-        self._values[collector] = values
-        return kept
+        self._kept[collector] = kept
+        return [sample for _, samples in kept for sample in samples]
 
     @property
     def readings(self) -> Iterator[Reading]:
@@ -45,10 +40,11 @@ class Latest:
 
     def values(self, service: str | None = None) -> Iterator[Value]:
         """The last value of every series, or of those of one service."""
-        for values in self._values.values():
-            for value in values.values():
-                if service is None or value.series.service == service:
-                    yield value
+        for kept in self._kept.values():
+            for at, samples in kept:
+                for series, value in samples:
+                    if service is None or series.service == service:
+                        yield Value(series, value, at)
 
 
 def observed(readings: Iterable[Reading]) -> list[Observed]:

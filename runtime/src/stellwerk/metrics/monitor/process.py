@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from stellwerk import notify
+from stellwerk.metrics.alerting import Alerting
 from stellwerk.metrics.history.writer import HistoryWriter
 from stellwerk.metrics.monitor import plain, sources
 from stellwerk.metrics.monitor.api import Api
@@ -47,6 +48,8 @@ async def serve(host: "HostFile", state: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     settings = host.settings.monitoring
+    registry = Registry(host.settings)
+    alerting = Alerting(host.name, host.settings, registry, state)
     monitor = Monitor(
         sources.collectors(host),
         settings.interval_seconds,
@@ -57,23 +60,34 @@ async def serve(host: "HostFile", state: Path) -> None:
             keep_days=settings.history_days,
             most_bytes=int(settings.history_size),
         ),
+        alerting,
     )
-    registry = Registry(host.settings)
-    api = Api(host.name, host.settings.services, monitor.latest, registry, monitor.is_late)
+    api = Api(
+        host.name, host.settings.services, monitor.latest, registry, monitor.is_late, alerting
+    )
     server = HttpServer(api.answer, _token(host))
-    tasks = [asyncio.ensure_future(one) for one in (stop.wait(), monitor.run())]
-    tasks.append(asyncio.ensure_future(notify.keep_watchdog()))
+    stopped = asyncio.ensure_future(stop.wait())
+    working = [asyncio.ensure_future(one) for one in (monitor.run(), _deliver(alerting))]
+    watched = asyncio.ensure_future(notify.keep_watchdog())
+    tasks = (stopped, *working, watched)
     try:
         await _listen(server, host)
-        await asyncio.wait(tasks[:2], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((stopped, *working), return_when=asyncio.FIRST_COMPLETED)
     finally:
         notify.stopping()
         await server.close()
+        ended = [task for task in working if task.done()]
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    if not tasks[1].cancelled():
-        tasks[1].result()
+    for task in ended:
+        task.result()
+
+
+async def _deliver(alerting: Alerting) -> None:
+    """Deliver until cancelled: to have nobody to deliver to is no end."""
+    await alerting.run()
+    await asyncio.Event().wait()
 
 
 async def _listen(server: HttpServer, host: "HostFile") -> None:
