@@ -221,6 +221,20 @@ class Alerts(Model):
     disabled: list[Line] = Field(default=[], description="Metrics, by key, without alerts.")
 
 
+class Prometheus(Model):
+    """Debian's Prometheus and Alertmanager on `monitors`, which scrape all monitors."""
+
+    enabled: bool = Field(False, description="Whether they are installed.")
+    port: Port = Field(9090, description="Port of Prometheus, on loopback.")
+    retention_days: Days = Field(15, description="Days of its history.")
+    alertmanager_port: Port = Field(9093, description="Port of Alertmanager, on loopback.")
+    alertmanager_file: Line | None = Field(
+        None,
+        description="File, beside the inventory, with a configuration of your own for Alertmanager;"
+        " absent: it shows alerts and tells nobody, as the monitors tell people themselves.",
+    )
+
+
 class Monitoring(Model):
     """The monitor of every host; on `monitors` also its pages."""
 
@@ -243,3 +257,4 @@ class Monitoring(Model):
     reports: Reports = Field(default_factory=Reports, description="Reports.")
     alerts: Alerts = Field(default_factory=Alerts, description="Alerts.")
     receivers: Receivers = Field(default_factory=Receivers, description="Who is told.")
+    prometheus: Prometheus = Field(default_factory=Prometheus, description="Prometheus.")

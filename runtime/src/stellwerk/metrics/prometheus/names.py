@@ -1,0 +1,29 @@
+"""What metrics are called in Prometheus, and expressions of their values. Pure.
+
+https://prometheus.io/docs/practices/naming
+"""
+
+from typing import Final
+
+from stellwerk.metrics.model import Kind, Metric
+
+PREFIX: Final = "stellwerk"
+
+
+def exposed_name(metric: Metric) -> str:
+    """The name of a metric: of a counter its total, always in base units."""
+    stem = metric.name
+    if metric.unit.suffix:
+        stem = stem.removesuffix(metric.unit.suffix).rstrip("_")
+    total = "total" if metric.kind is Kind.COUNTER else ""
+    parts = (PREFIX, metric.source.value, stem, metric.unit.base, total)
+    return "_".join(part for part in parts if part)
+
+
+def expression(metric: Metric, window: str, selector: str = "") -> str:
+    """The value of a gauge or counter in base units, of a counter per second over a window.
+
+    + selector: matchers, such as 'host="db-1"'
+    """
+    series = f"{exposed_name(metric)}{{{selector}}}" if selector else exposed_name(metric)
+    return f"rate({series}[{window}])" if metric.kind is Kind.COUNTER else series

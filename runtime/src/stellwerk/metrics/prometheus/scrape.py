@@ -1,0 +1,65 @@
+"""The configurations of Prometheus and Alertmanager for a cluster. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from stellwerk.metrics.prometheus.rules import JOB
+from stellwerk.settings.root import Settings
+
+RULES_FILE: Final = "stellwerk.rules.yml"
+TOKEN_FILE: Final = "stellwerk.token"  # noqa: S105 - the name of a file
+"""Both beside prometheus.yml."""
+_LOOPBACK: Final = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A monitor to scrape."""
+
+    host: str
+    address: str
+    port: int
+    groups: tuple[str, ...]
+
+
+def prometheus(targets: Sequence[Target], own: Settings, *, host: str) -> dict[str, Any]:
+    """prometheus.yml, ready for YAML, of a host with these settings: it scrapes all targets."""
+    settings = own.monitoring
+    interval = f"{settings.interval_seconds}s"
+    manager = f"{_LOOPBACK}:{settings.prometheus.alertmanager_port}"
+    return {
+        "global": {"scrape_interval": interval, "evaluation_interval": interval},
+        "rule_files": [RULES_FILE],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [manager]}]}]},
+        "scrape_configs": [
+            {
+                "job_name": JOB,
+                "authorization": {"credentials_file": TOKEN_FILE},
+                "static_configs": [_static(one, host) for one in targets],
+            }
+        ],
+    }
+
+
+def _static(target: Target, host: str) -> dict[str, Any]:
+    address = _LOOPBACK if target.host == host else target.address
+    return {"targets": [f"{address}:{target.port}"], "labels": {"host": target.host}}
+
+
+def alertmanager() -> Mapping[str, Any]:
+    """alertmanager.yml, ready for YAML: it shows alerts and tells nobody."""
+    return {
+        "route": {
+            "receiver": "nobody",
+            "group_by": ["host", "alertname"],
+        },
+        "inhibit_rules": [
+            {
+                "source_matchers": ['severity="critical"'],
+                "target_matchers": ['severity="warning"'],
+                "equal": ["alertname", "host", "service", "instance", "port"],
+            }
+        ],
+        "receivers": [{"name": "nobody"}],
+    }
