@@ -104,6 +104,7 @@ def test_drift_exits_1_where_it_cannot_be_told(declared: Platform) -> None:
     assert HOST in seen.output
 
 
+@pytest.mark.thorough
 def test_a_run_gives_up_waiting_with_a_sentence(declared: Platform) -> None:
     before = audit(declared)
     with held_by_another(declared, HOST, "alice on desk"):
@@ -154,6 +155,7 @@ def test_a_run_waits_for_another_one_and_names_it(settled: Platform) -> None:
     assert audit(settled)[-1]["outcome"] == "ok"
 
 
+@pytest.mark.thorough
 def test_two_runs_at_once_do_the_work_once_and_both_end_well(settled: Platform) -> None:
     before = len(audit(settled))
     runs = [start(settled, *QUICK) for _ in range(2)]
@@ -174,6 +176,7 @@ def test_a_killed_run_is_recorded_as_such_and_its_lock_is_free(settled: Platform
     assert see(settled, "drift").code == 0
 
 
+@pytest.mark.thorough
 def test_a_failed_run_is_recorded_with_its_reason(settled: Platform) -> None:
     outcome = settled.run("-y", "--data", 'haproxy.global_extra=["no-such-directive 1"]')
     assert outcome.code != 0
