@@ -10,6 +10,7 @@ settings.register_profile("stellwerk", deadline=None)
 settings.load_profile("stellwerk")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep together what shares a cluster, or else the module's own fixtures."""
     for item in items:
