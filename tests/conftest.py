@@ -10,11 +10,9 @@ settings.register_profile("stellwerk", deadline=None)
 settings.load_profile("stellwerk")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep together what shares a cluster, or else the module's own fixtures."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_cluster(item) or item.path.name))
+    item.add_marker(pytest.mark.xdist_group(_cluster(item) or item.path.name))
 
 
 def _cluster(item: pytest.Item) -> str | None:
