@@ -11,6 +11,7 @@ import yaml
 from tests.lab.lab import REPOSITORY
 from tests.lab.platform import Platform
 from tests.lab.seeing import LOCK_SECONDS, Seen, audit, held_by_another, lock_of, see, start
+from tests.lab.traffic import allow_slow_requests
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -59,6 +60,7 @@ def declare(platform: Platform) -> None:
     shutil.copytree(REPOSITORY / "group_data", platform.folder / "group_data", dirs_exist_ok=True)
     services = platform.folder / "group_data" / "services.py"
     services.write_text(services.read_text() + AT_ONCE)
+    allow_slow_requests(platform, canary_seconds=1)
     platform.write_inventory()
 
 
@@ -209,7 +211,7 @@ GONE = "aktienanalyse-events"
 
 def test_a_service_that_is_declared_no_more_goes_and_nothing_else(settled: Platform) -> None:
     put_foreign_files(settled)
-    for name, services in (("services.py", "services"), ("scaling.py", 'scaling["services"]')):
+    for name, services in (("all.py", "services"), ("scaling.py", 'scaling["services"]')):
         file = settled.folder / "group_data" / name
         file.write_text(f"{file.read_text()}\n{services}[{GONE!r}] = None\n")
     plan = see(settled, "plan")
