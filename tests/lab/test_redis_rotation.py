@@ -90,6 +90,7 @@ def test_a_password_of_before_counts_until_nobody_uses_it(
     assert caches.platform.invocations() == running
 
 
+@pytest.mark.thorough
 def test_a_change_of_passwords_that_was_killed_is_completed_by_the_next_run(
     caches: RedisCluster, tmp_path: Path
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_change_of_passwords_that_was_killed_is_completed_by_the_next_run(
     assert let_in(caches, logins(caches)) == before.keys()
 
 
+@pytest.mark.thorough
 def test_a_limit_that_leaves_out_who_would_refuse_the_new_password_is_refused(
     caches: RedisCluster,
 ) -> None:

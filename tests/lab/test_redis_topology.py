@@ -94,6 +94,7 @@ def test_a_master_whose_host_leaves_its_groups_hands_over_and_is_forgotten(
     assert platform.invocations(*THREE) == before
 
 
+@pytest.mark.thorough
 def test_a_host_that_was_taken_out_is_forgotten_only_when_it_is_off(caches: RedisCluster) -> None:
     platform = caches.platform
     platform.declare([*CACHES, FOURTH])

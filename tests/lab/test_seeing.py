@@ -11,6 +11,7 @@ import yaml
 from tests.lab.lab import REPOSITORY
 from tests.lab.platform import Platform
 from tests.lab.seeing import LOCK_SECONDS, Seen, audit, held_by_another, lock_of, see, start
+from tests.lab.traffic import allow_slow_requests
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -59,6 +60,7 @@ def declare(platform: Platform) -> None:
     shutil.copytree(REPOSITORY / "group_data", platform.folder / "group_data", dirs_exist_ok=True)
     services = platform.folder / "group_data" / "services.py"
     services.write_text(services.read_text() + AT_ONCE)
+    allow_slow_requests(platform, canary_seconds=1)
     platform.write_inventory()
 
 
@@ -104,6 +106,7 @@ def test_drift_exits_1_where_it_cannot_be_told(declared: Platform) -> None:
     assert HOST in seen.output
 
 
+@pytest.mark.thorough
 def test_a_run_gives_up_waiting_with_a_sentence(declared: Platform) -> None:
     before = audit(declared)
     with held_by_another(declared, HOST, "alice on desk"):
@@ -154,6 +157,7 @@ def test_a_run_waits_for_another_one_and_names_it(settled: Platform) -> None:
     assert audit(settled)[-1]["outcome"] == "ok"
 
 
+@pytest.mark.thorough
 def test_two_runs_at_once_do_the_work_once_and_both_end_well(settled: Platform) -> None:
     before = len(audit(settled))
     runs = [start(settled, *QUICK) for _ in range(2)]
@@ -174,6 +178,7 @@ def test_a_killed_run_is_recorded_as_such_and_its_lock_is_free(settled: Platform
     assert see(settled, "drift").code == 0
 
 
+@pytest.mark.thorough
 def test_a_failed_run_is_recorded_with_its_reason(settled: Platform) -> None:
     outcome = settled.run("-y", "--data", 'haproxy.global_extra=["no-such-directive 1"]')
     assert outcome.code != 0
@@ -206,7 +211,7 @@ GONE = "aktienanalyse-events"
 
 def test_a_service_that_is_declared_no_more_goes_and_nothing_else(settled: Platform) -> None:
     put_foreign_files(settled)
-    for name, services in (("services.py", "services"), ("scaling.py", 'scaling["services"]')):
+    for name, services in (("all.py", "services"), ("scaling.py", 'scaling["services"]')):
         file = settled.folder / "group_data" / name
         file.write_text(f"{file.read_text()}\n{services}[{GONE!r}] = None\n")
     plan = see(settled, "plan")
