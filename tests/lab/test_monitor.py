@@ -4,7 +4,7 @@ import base64
 import json
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +108,14 @@ class Monitored:
         assert wait_until(condition, SETTLE_SECONDS), f"{what}\n{self.channel.said}\n" + (
             self.journals()
         )
+
+    def wait_told(self, sentences: Sequence[tuple[str, str]]) -> None:
+        """Wait until each host has said its sentence."""
+
+        def missing() -> list[tuple[str, str]]:
+            return [one for one in sentences if not self.channel.times(*one)]
+
+        self.wait(lambda: not missing(), f"Of {sentences} some are not told")
 
 
 @pytest.fixture(scope="module")
@@ -236,11 +244,8 @@ def test_a_broken_source_delays_no_other_and_is_told_once(quiet: Monitored, kind
         for one in faults:
             mending.callback(quiet.platform.shell, one.host, one.mends)
             quiet.platform.shell(one.host, one.breaks)
-        for one in (fault for fault in faults if fault.is_noticed):
-            quiet.wait(
-                lambda one=one: quiet.channel.times(one.host, f"{one.alert} is down") > 0,
-                f"{one.subject} is {kind}, and nobody is told",
-            )
+        noticed = [one for one in faults if one.is_noticed]
+        quiet.wait_told([(one.host, f"{one.alert} is down") for one in noticed])
         for one in faults:
             others = quiet.sources(one.host)
             state = others.pop(one.subject)["state"]
@@ -251,11 +256,7 @@ def test_a_broken_source_delays_no_other_and_is_told_once(quiet: Monitored, kind
                 expected = {"PostgreSQL's sizes"} if one.is_noticed else set()
                 unwell = {name for name, found in others.items() if found["state"] != "up"}
                 assert unwell <= expected, quiet.journals()
-    for one in (fault for fault in faults if fault.is_noticed):
-        quiet.wait(
-            lambda one=one: quiet.channel.times(one.host, f"{one.alert} is up again") > 0,
-            f"{one.subject} is well, and nobody is told",
-        )
+    quiet.wait_told([(one.host, f"{one.alert} is up again") for one in noticed])
     quiet.wait(lambda: quiet.alerts() == [], "There are alerts in the end")
     said = quiet.channel.said[told:]
     for one in faults:
@@ -407,9 +408,11 @@ def collections(monitored: Monitored, number: int) -> None:
 
     for _ in range(number):
         before = last()
-        monitored.wait(
-            lambda before=before: all(map(str.__lt__, before, last())), "Collections do not come"
-        )
+
+        def is_later(before: list[str] = before) -> bool:
+            return all(map(str.__lt__, before, last()))
+
+        monitored.wait(is_later, "Collections do not come")
 
 
 def test_values_are_right_under_a_known_load(loaded: Monitored) -> None:
