@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +92,18 @@ class Monitored:
         return None
 
     def alerts(self) -> list[str]:
-        """What is wrong, as an operator is told on a host: of all hosts."""
+        """What is down, as an operator is told on a host: of all hosts."""
         command = "/opt/stellwerk/current/bin/stellwerk alerts --json"
         said = json.loads(self.platform.shell("db-1", command))
         assert said["problems"] == {}, said["problems"]
         hosts = said["hosts"].items()
-        return [f"{host}: {one['summary']}" for host, about in hosts for one in about["alerts"]]
+        return [
+            f"{host}: {one['summary']}"
+            for host, about in hosts
+            for one in about["alerts"]
+            # The machine of the lab may well be busy.
+            if one["metric"].endswith(".availability")
+        ]
 
     def journals(self) -> str:
         """What all monitors say, for the report of a failed test."""
@@ -138,8 +146,8 @@ def monitored(six: Platform) -> Iterator[Monitored]:
 
 @pytest.fixture
 def quiet(monitored: Monitored) -> Monitored:
-    """The same without alerts."""
-    monitored.wait(lambda: monitored.alerts() == [], "There are alerts to begin with")
+    """The same with all well."""
+    monitored.wait(lambda: monitored.alerts() == [], "Something is down to begin with")
     return monitored
 
 
@@ -226,11 +234,15 @@ FAULTS: Mapping[str, Callable[[str], tuple[Fault, ...]]] = {
 }
 
 
+def seconds(found: Mapping[str, Any]) -> float:
+    """When a source was looked at, since the epoch."""
+    return datetime.fromisoformat(found["time"]).timestamp()
+
+
 def is_late(found: Mapping[str, Any]) -> bool:
     """Whether a source was looked at too long ago, or for too long."""
-    at = time.mktime(time.strptime(found["time"][:19], "%Y-%m-%dT%H:%M:%S")) - time.timezone
     return (
-        time.time() - at > 2 * INTERVAL_SECONDS + SOURCE_SECONDS + 1
+        time.time() - seconds(found) > 2 * INTERVAL_SECONDS + SOURCE_SECONDS + 1
         or found["duration_ms"] > 1000 * SOURCE_SECONDS
     )
 
@@ -257,7 +269,7 @@ def test_a_broken_source_delays_no_other_and_is_told_once(quiet: Monitored, kind
                 unwell = {name for name, found in others.items() if found["state"] != "up"}
                 assert unwell <= expected, quiet.journals()
     quiet.wait_told([(one.host, f"{one.alert} is up again") for one in noticed])
-    quiet.wait(lambda: quiet.alerts() == [], "There are alerts in the end")
+    quiet.wait(lambda: quiet.alerts() == [], "Something is down in the end")
     said = quiet.channel.said[told:]
     for one in faults:
         for sentence in (f"{one.alert} is down", f"{one.alert} is up again"):
@@ -380,10 +392,11 @@ def truths(instance: str, cache: str) -> tuple[Truth, ...]:
 def loaded(quiet: Monitored, tmp_path: Path) -> Iterator[Monitored]:
     """The cluster under a steady load of everything."""
     address = next(one.address for one in quiet.platform.nodes if one.name == "lb-1")
+    ends_with_its_client = "PGOPTIONS='-c client_connection_check_interval=1s'"
     programs = {
         "db-1": (
             "echo 'SELECT 1 \\watch 0.05' | psql -X -o /dev/null",
-            *["psql -XAtqc 'SELECT pg_sleep(90)'"] * SLEEPERS,
+            *[f"{ends_with_its_client} psql -XAtqc 'SELECT pg_sleep(900)'"] * SLEEPERS,
         ),
         "cache-1": (f"{ASK_REDIS} -r 100000 -i 0.01 PING >/dev/null",),
     }
@@ -447,19 +460,34 @@ def test_values_are_right_under_a_known_load(loaded: Monitored) -> None:
 
 def test_percentiles_are_those_of_the_balancers_log(loaded: Monitored) -> None:
     """Over a few collections, each with durations of its own, that are added up."""
-    merged = Histogram()
-    for _ in range(COLLECTIONS):
-        collections(loaded, 1)
-        for one in loaded.ask("lb-1", f"/api/metrics/service/{FRONTEND}")["distributions"]:
-            if not one["labels"]:
-                merged.merge(Histogram.unpacked(base64.b64decode(one["histogram"])))
+
+    def looked_at() -> float:
+        return seconds(loaded.sources("lb-1")["nginx"])
+
+    merged, begun, taken = Histogram(), looked_at(), 0
+    while taken < COLLECTIONS:
+        before = looked_at()
+        assert wait_until(partial(is_after, looked_at, before), SETTLE_SECONDS)
+        last = looked_at()
+        found = loaded.ask("lb-1", f"/api/metrics/service/{FRONTEND}")["distributions"]
+        if looked_at() != last or last - before > 1.5 * INTERVAL_SECONDS:
+            merged, begun, taken = Histogram(), looked_at(), 0  # one was missed: begin anew
+            continue
+        for one in (one for one in found if not one["labels"]):
+            merged.merge(Histogram.unpacked(base64.b64decode(one["histogram"])))
+        taken += 1
     said = loaded.platform.shell(
         "lb-1",
-        "grep aktienanalyse_frontend_upstream /var/log/nginx/access.log"
-        f" | tail -n {merged.count} | cut -f 7",
+        f'awk \'$2 == "aktienanalyse_frontend_upstream" && $1 > {begun} && $1 <= {last}'
+        " {print $7}' /var/log/nginx/access.log",
     )
     exact = sorted(map(float, said.splitlines()))
-    assert merged.count > RATE * INTERVAL_SECONDS
+    assert merged.count == pytest.approx(len(exact), abs=3)
     for share in (0.5, 0.95):
-        found = merged.quantile(share)
-        assert found == pytest.approx(exact[int(share * len(exact))], rel=0.1, abs=0.002)
+        assert merged.quantile(share) == pytest.approx(
+            exact[int(share * len(exact))], rel=0.05, abs=0.002
+        )
+
+
+def is_after(looked_at: Callable[[], float], before: float) -> bool:
+    return looked_at() > before
