@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import aiohttp
 
+from stellwerk.metrics.monitor.certificate import AUTHORITY
 from stellwerk.settings.errors import SettingsError
 from stellwerk.settings.files import HostFile, Member
 
 TOKEN: Final = "monitoring.token"  # noqa: S105 - the name of a credential
-AUTHORITY: Final = Path("/etc/stellwerk/tls/ca.pem")
 TIME_LIMIT_SECONDS: Final = 5
 """Time a monitor may take to answer."""
 

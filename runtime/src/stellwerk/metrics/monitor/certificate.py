@@ -1,4 +1,4 @@
-"""How the monitor shows other hosts who it is, with TLS between hosts: by systemd credentials."""
+"""TLS between hosts: whom a monitor trusts, and how it shows others who it is."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import ssl
 
+AUTHORITY: Final = Path("/etc/stellwerk/tls/ca.pem")
+"""The certificate of the cluster's authority, which everybody on a host may read."""
+
 CERTIFICATE: Final = "tls.certificate"
 KEY: Final = "tls.key"
-"""Names of the credentials: the host's certificate and its key, both in PEM."""
+"""Names of the systemd credentials: the host's certificate and its key, both in PEM."""
 
 
 def given() -> "ssl.SSLContext | None":

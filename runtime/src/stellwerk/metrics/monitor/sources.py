@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from stellwerk.database.logins import login_of
 from stellwerk.metrics.collectors.collector import Collector
 from stellwerk.metrics.collectors.system import SystemCollector
+from stellwerk.metrics.monitor.certificate import AUTHORITY
 
 if TYPE_CHECKING:
     from stellwerk.settings.files import HostFile, Member
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 HAPROXY_SOCKET: Final = Path("/run/haproxy/statistics.sock")
 NGINX_LOG: Final = Path("/var/log/nginx/access.log")
 POSTGRESQL_SOCKETS: Final = "/var/run/postgresql"
-TLS_AUTHORITY: Final = "/etc/stellwerk/tls/ca.pem"
 REDIS_USER: Final = "monitor"
 
 
@@ -117,7 +117,7 @@ def _tls(settings: "Settings", member: "Member") -> Mapping[str, str]:
     """With TLS a server is asked by the address that its certificate names."""
     if not settings.tls.enabled:
         return {}
-    return {"tls_authority": TLS_AUTHORITY, "host": member.address}
+    return {"tls_authority": str(AUTHORITY), "host": member.address}
 
 
 def _endpoints(settings: "Settings") -> Mapping[str, list[str]]:
