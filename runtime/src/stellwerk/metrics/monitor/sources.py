@@ -4,18 +4,19 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from stellwerk.database.logins import login_of
 from stellwerk.metrics.collectors.collector import Collector
 from stellwerk.metrics.collectors.system import SystemCollector
+from stellwerk.metrics.monitor.certificate import AUTHORITY
 
 if TYPE_CHECKING:
     from stellwerk.settings.files import HostFile, Member
     from stellwerk.settings.root import Settings
     from stellwerk.settings.types import Secret
 
-HAPROXY_SOCKET: Final = Path("/run/haproxy/admin.sock")
+HAPROXY_SOCKET: Final = Path("/run/haproxy/statistics.sock")
 NGINX_LOG: Final = Path("/var/log/nginx/access.log")
 POSTGRESQL_SOCKETS: Final = "/var/run/postgresql"
-TLS_AUTHORITY: Final = "/etc/stellwerk/tls/ca.pem"
 REDIS_USER: Final = "monitor"
 
 
@@ -74,12 +75,13 @@ def _postgresql(settings: "Settings") -> Iterator[Collector]:
     )
 
     postgresql, monitoring = settings.postgresql, settings.monitoring
+    role, password = postgresql.roles.monitor, _secret(postgresql.passwords.monitor)
     access = Access(
         POSTGRESQL_SOCKETS,
         postgresql.port,
         postgresql.database,
-        postgresql.roles.monitor,
-        _secret(postgresql.passwords.monitor),
+        role if password is None else login_of(role, password),
+        password,
     )
     seconds = monitoring.source_timeout_seconds
     slow = monitoring.slow_queries
@@ -115,7 +117,7 @@ def _tls(settings: "Settings", member: "Member") -> Mapping[str, str]:
     """With TLS a server is asked by the address that its certificate names."""
     if not settings.tls.enabled:
         return {}
-    return {"tls_authority": TLS_AUTHORITY, "host": member.address}
+    return {"tls_authority": str(AUTHORITY), "host": member.address}
 
 
 def _endpoints(settings: "Settings") -> Mapping[str, list[str]]:
