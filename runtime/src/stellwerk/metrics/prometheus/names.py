@@ -8,6 +8,7 @@ from typing import Final
 from stellwerk.metrics.model import Kind, Metric
 
 PREFIX: Final = "stellwerk"
+_DIGITS: Final = 10
 
 
 def exposed_name(metric: Metric) -> str:
@@ -27,3 +28,8 @@ def expression(metric: Metric, window: str, selector: str = "") -> str:
     """
     series = f"{exposed_name(metric)}{{{selector}}}" if selector else exposed_name(metric)
     return f"rate({series}[{window}])" if metric.kind is Kind.COUNTER else series
+
+
+def in_base_units(metric: Metric, value: float) -> float:
+    """A value in the metric's unit as it is exposed: 0.7, where 70 × 0.01 is a trace more."""
+    return round(value * metric.unit.factor, _DIGITS)

@@ -20,7 +20,6 @@ class Target:
     host: str
     address: str
     port: int
-    groups: tuple[str, ...]
 
 
 def prometheus(targets: Sequence[Target], own: Settings, *, host: str) -> dict[str, Any]:
@@ -35,6 +34,8 @@ def prometheus(targets: Sequence[Target], own: Settings, *, host: str) -> dict[s
         "scrape_configs": [
             {
                 "job_name": JOB,
+                # Series of instances have a label `instance` of their own.
+                "honor_labels": True,
                 "authorization": {"credentials_file": TOKEN_FILE},
                 "static_configs": [_static(one, host) for one in targets],
             }
@@ -44,7 +45,8 @@ def prometheus(targets: Sequence[Target], own: Settings, *, host: str) -> dict[s
 
 def _static(target: Target, host: str) -> dict[str, Any]:
     address = _LOOPBACK if target.host == host else target.address
-    return {"targets": [f"{address}:{target.port}"], "labels": {"host": target.host}}
+    named = f"[{address}]" if ":" in address else address
+    return {"targets": [f"{named}:{target.port}"], "labels": {"host": target.host}}
 
 
 def alertmanager() -> Mapping[str, Any]:

@@ -1,0 +1,47 @@
+"""A program that checks files: what it says of them, and whether it takes them."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.debian import Programs, programs
+
+_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Checker:
+    """promtool or amtool."""
+
+    programs: Programs
+    name: str
+
+    def passes(self, *arguments: str) -> str:
+        """What it says; a failed test if it refuses."""
+        ran = subprocess.run(
+            [self.programs.path(self.name), *arguments],
+            env=self.programs.environment,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+        )
+        said = f"{ran.stdout}{ran.stderr}"
+        assert ran.returncode == 0, said
+        return said
+
+
+def checker(package: str, name: str, folder: Path) -> Checker:
+    """A checker of a Debian package; without a mirror its tests are skipped."""
+    found = programs(package, folder)
+    if found is None:
+        pytest.skip(f"needs the package {package} from a Debian mirror")
+    return Checker(found, name)
+
+
+def written(path: Path, document: object) -> str:
+    """The path of a file that now holds the document as YAML."""
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return str(path)
