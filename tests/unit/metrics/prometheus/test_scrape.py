@@ -19,6 +19,7 @@ TARGETS = [
     scrape.Target("db-2", "fd00::2", 8004),
 ]
 PROMETHEUS = scrape.prometheus(TARGETS, Settings(), host="mon-1")
+ENCRYPTED = scrape.prometheus(TARGETS, Settings(), host="mon-1", authority="/etc/ca.pem")
 
 
 def _job(configuration: dict[str, Any] = PROMETHEUS) -> dict[str, Any]:
@@ -51,16 +52,29 @@ def test_the_token_is_in_a_file_of_its_own() -> None:
     assert _job(configuration)["authorization"] == {"credentials_file": scrape.TOKEN_FILE}
 
 
+def test_other_hosts_are_asked_over_tls_where_there_is_tls() -> None:
+    job = _job(ENCRYPTED)
+    schemes = {
+        one["labels"]["host"]: one["labels"].get("__scheme__") for one in job["static_configs"]
+    }
+    assert schemes == {"mon-1": None, "db-1": "https", "db-2": "https"}
+    assert job["tls_config"] == {"ca_file": "/etc/ca.pem"}
+    assert "tls_config" not in _job()
+
+
 def test_no_yaml_of_ours_has_references() -> None:
     """Which people do not expect, and other readers do not all know."""
     assert "&id" not in yaml.safe_dump([PROMETHEUS, scrape.alertmanager()])
 
 
 @pytest.mark.programs
-def test_promtool_takes_the_scrape_configuration(promtool: Checker, tmp_path: Path) -> None:
+@pytest.mark.parametrize("found", [PROMETHEUS, ENCRYPTED], ids=["plain", "encrypted"])
+def test_promtool_takes_the_scrape_configuration(
+    promtool: Checker, tmp_path: Path, found: dict[str, Any]
+) -> None:
     (tmp_path / scrape.TOKEN_FILE).write_text("token")
     written(tmp_path / scrape.RULES_FILE, document({"mon-1": Settings()}))
-    promtool.passes("check", "config", written(tmp_path / "prometheus.yml", PROMETHEUS))
+    promtool.passes("check", "config", written(tmp_path / "prometheus.yml", found))
 
 
 @pytest.mark.programs

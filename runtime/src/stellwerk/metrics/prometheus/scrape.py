@@ -22,8 +22,13 @@ class Target:
     port: int
 
 
-def prometheus(targets: Sequence[Target], own: Settings, *, host: str) -> dict[str, Any]:
-    """prometheus.yml, ready for YAML, of a host with these settings: it scrapes all targets."""
+def prometheus(
+    targets: Sequence[Target], own: Settings, *, host: str, authority: str | None = None
+) -> dict[str, Any]:
+    """prometheus.yml, ready for YAML, of a host with these settings: it scrapes all targets.
+
+    + authority: with TLS between hosts, the file of whom the host trusts
+    """
     settings = own.monitoring
     interval = f"{settings.interval_seconds}s"
     manager = f"{_LOOPBACK}:{settings.prometheus.alertmanager_port}"
@@ -37,16 +42,22 @@ def prometheus(targets: Sequence[Target], own: Settings, *, host: str) -> dict[s
                 # Series of instances have a label `instance` of their own.
                 "honor_labels": True,
                 "authorization": {"credentials_file": TOKEN_FILE},
-                "static_configs": [_static(one, host) for one in targets],
+                **({"tls_config": {"ca_file": authority}} if authority else {}),
+                "static_configs": [
+                    _static(one, is_here=one.host == host, tls=authority is not None)
+                    for one in targets
+                ],
             }
         ],
     }
 
 
-def _static(target: Target, host: str) -> dict[str, Any]:
-    address = _LOOPBACK if target.host == host else target.address
+def _static(target: Target, *, is_here: bool, tls: bool) -> dict[str, Any]:
+    address = _LOOPBACK if is_here else target.address
     named = f"[{address}]" if ":" in address else address
-    return {"targets": [f"{named}:{target.port}"], "labels": {"host": target.host}}
+    # A monitor speaks TLS with others, and plainly with programs of its own host.
+    scheme = {"__scheme__": "https"} if tls and not is_here else {}
+    return {"targets": [f"{named}:{target.port}"], "labels": {"host": target.host, **scheme}}
 
 
 def alertmanager() -> Mapping[str, Any]:
