@@ -19,11 +19,12 @@ class Checker:
     programs: Programs
     name: str
 
-    def passes(self, *arguments: str) -> str:
-        """What it says; a failed test if it refuses."""
+    def passes(self, *arguments: str, given: str = "") -> str:
+        """What it says of files, or of what it is given; a failed test if it refuses."""
         ran = subprocess.run(
             [self.programs.path(self.name), *arguments],
             env=self.programs.environment,
+            input=given,
             capture_output=True,
             text=True,
             timeout=_SECONDS,
