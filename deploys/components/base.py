@@ -145,12 +145,13 @@ def settings_file(cluster: Cluster, declared: ClusterHost) -> ConfigSet:
         files=(
             File(
                 "/etc/stellwerk/settings.yaml",
-                f"{HEADER}\n{_yaml(document)}",
+                f"{HEADER}\n{yaml_document(document)}",
             ),
         ),
     )
 
 
-def _yaml(document: object) -> str:
+def yaml_document(document: object) -> str:
+    """A document as the daemons of a host read it."""
     # The C writer: six hosts' settings take 0.1 s instead of 1.3 s.
     return yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=True, allow_unicode=True)

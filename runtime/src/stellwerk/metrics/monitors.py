@@ -1,15 +1,19 @@
 """Asks the monitors of the cluster's hosts, all at once, by their HTTP API."""
 
 import asyncio
+import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
 
+from stellwerk.settings.errors import SettingsError
 from stellwerk.settings.files import HostFile, Member
 
 TOKEN: Final = "monitoring.token"  # noqa: S105 - the name of a credential
+AUTHORITY: Final = Path("/etc/stellwerk/tls/ca.pem")
 TIME_LIMIT_SECONDS: Final = 5
 """Time a monitor may take to answer."""
 
@@ -24,18 +28,24 @@ class Answers:
 
 @dataclass(frozen=True)
 class Monitors:
-    """The monitors of a cluster as this host reaches them. `token`: what they want to be shown."""
+    """The monitors of a cluster as this host reaches them. `token`: what they want to be shown;
+    `authority`: with TLS between hosts, the file of whom this host trusts.
+    """
 
     host: HostFile
     token: str | None
+    authority: Path = AUTHORITY
 
     async def ask(
         self, members: Sequence[Member], method: str, path: str, body: object = None
     ) -> Answers:
-        """Send the same request to the monitors of these hosts."""
+        """Send the same request to the monitors of these hosts. Raises SettingsError."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         timeout = aiohttp.ClientTimeout(total=TIME_LIMIT_SECONDS)
-        async with aiohttp.ClientSession(headers=headers, timeout=timeout) as session:
+        connector = aiohttp.TCPConnector(ssl=self._tls())
+        async with aiohttp.ClientSession(
+            connector=connector, headers=headers, timeout=timeout
+        ) as session:
             found = await asyncio.gather(
                 *(self._ask(session, one, method, path, body) for one in members)
             )
@@ -48,8 +58,11 @@ class Monitors:
     async def _ask(
         self, session: aiohttp.ClientSession, member: Member, method: str, path: str, body: object
     ) -> Any:
-        address = "127.0.0.1" if member.name == self.host.name else member.address
-        url = f"http://{address}:{self.host.settings.monitoring.port}{path}"
+        settings = self.host.settings
+        is_here = member.name == self.host.name
+        scheme = "https" if settings.tls.enabled and not is_here else "http"
+        address = "127.0.0.1" if is_here else member.address
+        url = f"{scheme}://{address}:{settings.monitoring.port}{path}"
         try:
             async with session.request(method, url, json=body) as answer:
                 document = await answer.json()
@@ -61,6 +74,17 @@ class Monitors:
             said = document.get("error") if isinstance(document, dict) else None
             return _Problem(said or f"its monitor refused with status {answer.status}")
         return document
+
+    def _tls(self) -> ssl.SSLContext | bool:
+        """How monitors show who they are. Raises SettingsError."""
+        if not self.host.settings.tls.enabled:
+            return True
+        try:
+            return ssl.create_default_context(cafile=self.authority)
+        except OSError as error:
+            raise SettingsError(
+                [f"{self.authority}: cannot be read: {error.strerror or error}; run the deploy"]
+            ) from None
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,11 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from hmac import compare_digest
 from http import HTTPStatus
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
+
+if TYPE_CHECKING:
+    import ssl
 
 LONGEST_HEAD: Final = 16 * 1024
 LONGEST_BODY: Final = 64 * 1024
@@ -72,9 +75,9 @@ class HttpServer:
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def listen(self, address: str, port: int) -> None:
-        """Listen at an address too. Raises OSError."""
-        server = await asyncio.start_server(self._serve, address, port, limit=LONGEST_HEAD)
+    async def listen(self, address: str, port: int, tls: "ssl.SSLContext | None" = None) -> None:
+        """Listen at an address too, for TLS only where it is given. Raises OSError."""
+        server = await asyncio.start_server(self._serve, address, port, limit=LONGEST_HEAD, ssl=tls)
         self._servers.append(server)
 
     async def close(self) -> None:

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Final
 from stellwerk import notify
 from stellwerk.metrics.alerting import Alerting
 from stellwerk.metrics.history.writer import HistoryWriter
-from stellwerk.metrics.monitor import plain, sources
+from stellwerk.metrics.monitor import certificate, plain, sources
 from stellwerk.metrics.monitor.api import Api
 from stellwerk.metrics.monitor.daemon import Monitor
 from stellwerk.metrics.monitor.http_server import HttpServer
 from stellwerk.metrics.registry import Registry
 
 if TYPE_CHECKING:
+    import ssl
+
     from stellwerk.settings.files import HostFile
 
 LOOPBACK: Final = "127.0.0.1"
@@ -91,15 +93,18 @@ async def _deliver(alerting: Alerting) -> None:
 
 
 async def _listen(server: HttpServer, host: "HostFile") -> None:
-    """At loopback, and for others with the token at the host's own address."""
+    """At loopback, and for others with the token at the host's own address.
+
+    With TLS between hosts others need it as well, so there has to be a certificate.
+    """
     (member,) = (one for one in host.members if one.name == host.name)
-    port = host.settings.monitoring.port
-    addresses = [LOOPBACK]
-    if _token(host) is not None and not host.settings.tls.enabled:
-        addresses.append(member.address)
-    for address in dict.fromkeys(addresses):
+    port, tls = host.settings.monitoring.port, certificate.given()
+    addresses: dict[str, ssl.SSLContext | None] = {LOOPBACK: None}
+    if _token(host) is not None and host.settings.tls.enabled == (tls is not None):
+        addresses.setdefault(member.address, tls)
+    for address, context in addresses.items():
         try:
-            await server.listen(address, port)
+            await server.listen(address, port, context)
         except OSError as error:
             raise ListenError(
                 f"Error: {address}:{port} cannot be listened at: {error.strerror}; another port"

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from stellwerk.database.logins import login_of
 from stellwerk.metrics.collectors.collector import Collector
 from stellwerk.metrics.collectors.system import SystemCollector
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from stellwerk.settings.root import Settings
     from stellwerk.settings.types import Secret
 
-HAPROXY_SOCKET: Final = Path("/run/haproxy/admin.sock")
+HAPROXY_SOCKET: Final = Path("/run/haproxy/statistics.sock")
 NGINX_LOG: Final = Path("/var/log/nginx/access.log")
 POSTGRESQL_SOCKETS: Final = "/var/run/postgresql"
 TLS_AUTHORITY: Final = "/etc/stellwerk/tls/ca.pem"
@@ -74,12 +75,13 @@ def _postgresql(settings: "Settings") -> Iterator[Collector]:
     )
 
     postgresql, monitoring = settings.postgresql, settings.monitoring
+    role, password = postgresql.roles.monitor, _secret(postgresql.passwords.monitor)
     access = Access(
         POSTGRESQL_SOCKETS,
         postgresql.port,
         postgresql.database,
-        postgresql.roles.monitor,
-        _secret(postgresql.passwords.monitor),
+        role if password is None else login_of(role, password),
+        password,
     )
     seconds = monitoring.source_timeout_seconds
     slow = monitoring.slow_queries
