@@ -1,7 +1,11 @@
 """A program that checks files: what it says of them, and whether it takes them."""
 
+import atexit
+import shutil
 import subprocess
+import tempfile
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -34,9 +38,12 @@ class Checker:
         return said
 
 
-def checker(package: str, name: str, folder: Path) -> Checker:
-    """A checker of a Debian package; without a mirror its tests are skipped."""
-    found = programs(package, folder)
+@cache
+def checker(package: str, name: str) -> Checker:
+    """A checker of a Debian package, unpacked once; without a mirror its tests are skipped."""
+    folder = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    found = programs(package, folder, alone=True)
     if found is None:
         pytest.skip(f"needs the package {package} from a Debian mirror")
     return Checker(found, name)

@@ -5,12 +5,11 @@ import pytest
 from tests.unit.metrics.prometheus.checkers import Checker, checker
 
 
-@pytest.fixture(scope="session")
-def promtool(tmp_path_factory: pytest.TempPathFactory) -> Checker:
-    return checker("prometheus", "promtool", tmp_path_factory.mktemp("prometheus"))
+@pytest.fixture
+def promtool() -> Checker:
+    return checker("prometheus", "promtool")
 
 
-@pytest.fixture(scope="session")
-def amtool(tmp_path_factory: pytest.TempPathFactory) -> Checker:
-    folder = tmp_path_factory.mktemp("alertmanager")
-    return checker("prometheus-alertmanager", "amtool", folder)
+@pytest.fixture
+def amtool() -> Checker:
+    return checker("prometheus-alertmanager", "amtool")

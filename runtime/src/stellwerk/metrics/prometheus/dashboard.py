@@ -32,7 +32,10 @@ _UNITS: Final[Mapping[Unit, str]] = {
     Unit.PER_HOUR: "ops",
 }
 _TRACE: Final = 1e-9
-_OPTIONS: Final = {"legend": {"displayMode": "list"}, "tooltip": {"mode": "multi"}}
+_OPTIONS: Final = {
+    "legend": {"displayMode": "list", "placement": "bottom", "showLegend": True},
+    "tooltip": {"mode": "multi"},
+}
 _GREEN, _ORANGE, _RED = "green", "orange", "red"
 _ANY_IS_BAD: Final = [{"color": _GREEN, "value": None}, {"color": _RED, "value": 1}]
 _NONE_IS_BAD: Final = [{"color": _RED, "value": None}, {"color": _GREEN, "value": 1}]
