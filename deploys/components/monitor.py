@@ -1,6 +1,6 @@
 """The monitor of every host: its user, unit, credentials, and what it is told of the settings."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploys.components import credentials, tls
@@ -84,14 +84,14 @@ def picked(values: Mapping[str, Any], paths: Iterable[list[str]]) -> dict[str, A
     }
 
 
-def _members(cluster: Cluster, declared: ClusterHost) -> Iterator[ClusterHost]:
-    """Whom it knows of: on `monitors` all, which are seen from there; else what is beside a Redis
-    of its own.
+def _members(cluster: Cluster, declared: ClusterHost) -> Iterable[ClusterHost]:
+    """Whom it knows of: on `monitors` all, which are seen from there; else its own host and, as a
+    cache that is alone has a second Redis, one that this is not alone with.
     """
-    for one in cluster.hosts.values():
-        beside = {"caches"}.intersection(declared.groups, one.groups)
-        if one.name == declared.name or "monitors" in declared.groups or beside:
-            yield one
+    if "monitors" in declared.groups:
+        return cluster.hosts.values()
+    others = [one for one in cluster.group("caches") if one.name != declared.name]
+    return (declared, *(others[:1] if "caches" in declared.groups else ()))
 
 
 def _credentials(declared: ClusterHost) -> dict[str, str]:

@@ -77,13 +77,23 @@ def test_the_monitor_reads_back_what_it_is_told(cluster: Cluster, tmp_path: Path
         assert set(found.settings.services) == set(declared.settings.services)
 
 
-def test_monitors_know_all_hosts_and_caches_each_other(cluster: Cluster) -> None:
+def test_hosts_in_monitors_know_all_and_others_no_more_than_they_need(cluster: Cluster) -> None:
     def known(group: str) -> set[str]:
         return set(monitor.document(cluster, host_of(cluster, group))["members"])
 
     assert known("monitors") == {one.name for one in cluster.hosts.values()}
-    assert known("caches") == {one.name for one in cluster.group("caches")}
-    assert known("apps") == {host_of(cluster, "apps").name}
+    assert known("caches") == {"cache-1", "cache-2"}
+    assert known("apps") == {"app-1"}
+
+
+def test_a_further_cache_restarts_no_monitor_of_another(load: Load) -> None:
+    def with_caches(number: int) -> dict[str, str]:
+        caches = [(f"cache-{n}", {"address": f"192.0.2.{n}"}) for n in range(1, number + 1)]
+        text = f"caches = sentinels = {caches!r}\n"
+        return digests(load(inventory="caches", text=text), "caches")
+
+    assert with_caches(4) == with_caches(3)
+    assert with_caches(3) != with_caches(1)
 
 
 def configuration(

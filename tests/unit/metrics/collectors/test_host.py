@@ -256,6 +256,34 @@ async def test_a_port_where_nobody_listens_is_down() -> None:
 
 
 @in_a_loop
+async def test_an_instance_that_should_run_and_does_not_is_down(tmp_path: Path) -> None:
+    units = Known(
+        shop_1=Unit(Activity.FAILED, result="exit-code"),
+        shop_2=Unit(Activity.STARTING, restarts=3),
+        shop_3=Unit(Activity.INACTIVE),
+        other_4=Unit(Activity.FAILED),
+    )
+    (tmp_path / "shop@3.service").symlink_to("/nonexistent")
+    collector = HealthCollector(units, {"shop": "/health"}, tmp_path)
+    found = {one.subject: one for one in await collector.look(SECONDS)}
+    assert {name: one.error for name, one in found.items()} == {
+        "shop@1": "shop@1 has failed (exit-code)",
+        "shop@2": "shop@2 does not come up again (restart 3)",
+        "shop@3": "shop@3 is stopped and should run",
+    }
+    for one in found.values():
+        assert one.state is State.DOWN
+        assert value(one, service_metrics.AVAILABILITY, instance=one.subject) == 0
+
+
+@in_a_loop
+async def test_an_instance_that_comes_or_goes_is_neither_up_nor_down(tmp_path: Path) -> None:
+    moving = (Activity.STARTING, Activity.STOPPING, Activity.INACTIVE)
+    units = Known(**{f"shop_{port}": Unit(one) for port, one in enumerate(moving, 1)})
+    assert await HealthCollector(units, {"shop": "/health"}, tmp_path).look(SECONDS) == []
+
+
+@in_a_loop
 async def test_what_is_not_http_is_not_understood() -> None:
     async with answering(b"* OK IMAP4rev1\r\n") as port:
         reading = await asked(health(port))

@@ -6,7 +6,8 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Final
 
 from stellwerk.host.local_http import Answer, AnswerError, LocalHttp
@@ -20,6 +21,9 @@ from stellwerk.metrics.reading import Gap, Reading, State
 MOST_NUMBERS: Final = 100
 """Numbers of one instance that are kept: each becomes a series, with a history of its own."""
 
+AT_BOOT: Final = Path("/etc/systemd/system/multi-user.target.wants")
+"""Where systemd finds the instances that are to run, whether they do or not."""
+
 _AGENT: Final = "stellwerk-monitor"
 _LONGEST_NAME: Final = 80
 _LARGEST: Final = sys.float_info.max
@@ -27,13 +31,19 @@ _NUMBERS: Final = (int, float)  # and no bool, which is an int of its own
 
 
 class HealthCollector:
-    """All running instances of this host; `paths` are the health endpoints of services."""
+    """All instances of this host that run or should; `paths` are the health endpoints of services.
+
+    One that is started, or that is stopped for good, is neither up nor down.
+    """
 
     name: Final = "health endpoints"
 
-    def __init__(self, instances: Instances, paths: Mapping[str, str]) -> None:
+    def __init__(
+        self, instances: Instances, paths: Mapping[str, str], at_boot: Path = AT_BOOT
+    ) -> None:
         self._instances = instances
         self._paths = paths
+        self._at_boot = at_boot
         self._endpoints: dict[str, _Endpoint] = {}
         self._known: Mapping[str, Unit] = {}
 
@@ -54,8 +64,11 @@ class HealthCollector:
         if asked:
             await asyncio.wait(asked.values(), timeout=ends - asyncio.get_running_loop().time())
         return [
-            self._endpoints[name].reading(at, seconds, self._paths, future)
-            for name, future in asked.items()
+            *(
+                self._endpoints[name].reading(at, seconds, self._paths, future)
+                for name, future in asked.items()
+            ),
+            *self._missed(units, at),
         ]
 
     def close(self) -> None:
@@ -76,6 +89,36 @@ class HealthCollector:
         for name in running.keys() - self._endpoints.keys():
             self._endpoints[name] = _Endpoint(name, *running[name])
         self._known = units
+
+    def _missed(self, units: Mapping[str, Unit], at: float) -> Iterator[Reading]:
+        """The instances that should run and do not."""
+        for name, unit in units.items():
+            if unit.activity is Activity.RUNNING:
+                continue
+            known, problem = service_and_port(name), self._why_missed(name, unit)
+            if known is not None and known[0] in self._paths and problem:
+                instance = name.removesuffix(".service")
+                series = metrics.AVAILABILITY.series(known[0], instance=instance)
+                yield Reading(
+                    Source.SERVICE,
+                    instance,
+                    at,
+                    0.0,
+                    State.DOWN,
+                    f"{instance} {problem}",
+                    tuple(available(series, State.DOWN)),
+                )
+
+    def _why_missed(self, name: str, unit: Unit) -> str:
+        """What is wrong with a unit that does not run; empty where nothing is."""
+        match unit.activity:
+            case Activity.FAILED:
+                return f"has failed ({unit.result})"
+            case Activity.STARTING if unit.restarts:
+                return f"does not come up again (restart {unit.restarts})"
+            case Activity.INACTIVE if (self._at_boot / name).is_symlink():
+                return "is stopped and should run"
+        return ""
 
 
 class _Endpoint:
