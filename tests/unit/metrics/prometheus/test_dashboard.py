@@ -49,6 +49,8 @@ def _colour(metric: Metric, value: float) -> str:
 def test_it_is_json_and_comes_out_the_same_each_time() -> None:
     assert json.loads(json.dumps(DASHBOARD, allow_nan=False)) == DASHBOARD
     assert dashboard(Settings(), "A shop") == DASHBOARD
+    assert dashboard(Settings(), "Another")["uid"] != DASHBOARD["uid"]
+    assert len(DASHBOARD["uid"]) <= 40  # or Grafana refuses it
 
 
 def test_every_query_is_of_a_declared_metric_and_every_metric_has_a_query() -> None:

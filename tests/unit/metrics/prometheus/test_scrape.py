@@ -9,6 +9,7 @@ import yaml
 
 from stellwerk.metrics.prometheus import scrape
 from stellwerk.metrics.prometheus.rules import document
+from stellwerk.metrics.registry import METRICS
 from stellwerk.settings.root import Settings
 from tests.unit.metrics.alerts.examples import settings
 from tests.unit.metrics.prometheus.checkers import Checker, written
@@ -60,6 +61,13 @@ def test_other_hosts_are_asked_over_tls_where_there_is_tls() -> None:
     assert schemes == {"mon-1": None, "db-1": "https", "db-2": "https"}
     assert job["tls_config"] == {"ca_file": "/etc/ca.pem"}
     assert "tls_config" not in _job()
+
+
+def test_only_the_warning_of_the_same_series_is_left_out() -> None:
+    (rule,) = scrape.alertmanager()["inhibit_rules"]
+    labels = {name for one in METRICS for name in (*one.labels, *one.optional_labels)}
+    assert {"alertname", "host", "service", "mountpoint", "backend"} < {*rule["equal"]}
+    assert labels < {*rule["equal"]}
 
 
 def test_no_yaml_of_ours_has_references() -> None:

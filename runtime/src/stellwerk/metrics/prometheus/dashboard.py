@@ -1,5 +1,6 @@
 """A Grafana dashboard: what is wrong; a row per source with a panel per metric. Pure."""
 
+import hashlib
 import itertools
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -45,7 +46,7 @@ def dashboard(settings: Settings, title: str) -> dict[str, Any]:
     """The dashboard, ready for JSON. Data source and hosts are chosen in Grafana."""
     return {
         "title": title,
-        "uid": JOB,  # a new version takes the place of the one before
+        "uid": _identity(title),
         "tags": ["stellwerk"],
         "schemaVersion": _SCHEMA,
         "editable": True,
@@ -54,6 +55,11 @@ def dashboard(settings: Settings, title: str) -> dict[str, Any]:
         "templating": {"list": [_datasources(), _hosts()]},
         "panels": list(_panels(Registry(settings))),
     }
+
+
+def _identity(title: str) -> str:
+    """The same each time: a new version takes the place of the one before, and of no other."""
+    return f"{JOB}-{hashlib.sha256(title.encode()).hexdigest()[:12]}"
 
 
 def _datasources() -> dict[str, Any]:

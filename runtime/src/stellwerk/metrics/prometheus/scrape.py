@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stellwerk.metrics.prometheus.rules import JOB
+from stellwerk.metrics.registry import METRICS
 from stellwerk.settings.root import Settings
 
 RULES_FILE: Final = "stellwerk.rules.yml"
@@ -71,8 +72,13 @@ def alertmanager() -> Mapping[str, Any]:
             {
                 "source_matchers": ['severity="critical"'],
                 "target_matchers": ['severity="warning"'],
-                "equal": ["alertname", "host", "service", "instance", "port"],
+                "equal": ["alertname", "host", "service", *_labels()],
             }
         ],
         "receivers": [{"name": "nobody"}],
     }
+
+
+def _labels() -> list[str]:
+    """All that tells series of one metric apart."""
+    return sorted({name for one in METRICS for name in (*one.labels, *one.optional_labels)})
