@@ -31,15 +31,18 @@ class Programs:
         return {**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, libraries))}
 
 
-def programs(package: str, folder: Path) -> Programs | None:
+def programs(package: str, folder: Path, *, alone: bool = False) -> Programs | None:
     """The programs of a package with all it needs that is not installed; None without apt, or
     without a mirror that answers.
+
+    + alone: without what it needs, where the programs that are wanted need no library
     """
     try:
         needed = _run("apt-get", "install", "--simulate", "--no-install-recommends", package)
         missing = [line.split()[1] for line in needed.splitlines() if line.startswith("Inst ")]
-        if not missing:
+        if package not in missing:
             return Programs(None)
+        missing = [package] if alone else missing
         folder.mkdir(parents=True, exist_ok=True)
         _run("apt-get", "download", *missing, cwd=folder)
         root = folder / "root"

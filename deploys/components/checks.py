@@ -2,7 +2,16 @@
 
 from collections.abc import Collection, Iterator
 
-from deploys.components import agent, haproxy, monitor, nginx, postgresql, redis, sentinel
+from deploys.components import (
+    agent,
+    haproxy,
+    monitor,
+    nginx,
+    postgresql,
+    prometheus,
+    redis,
+    sentinel,
+)
 from deploys.engine.resources import Check, Facts
 from stellwerk.instances.model import Snapshot, State
 from stellwerk.settings.cluster import Cluster, ClusterHost
@@ -43,6 +52,7 @@ def wanted(
     if "balancers" in groups:
         found += [*haproxy.checks(settings), *nginx.checks(settings)]
     found += monitor.checks(settings)
+    found += prometheus.checks(declared)
     return tuple(found)
 
 

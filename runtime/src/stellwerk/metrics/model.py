@@ -32,6 +32,11 @@ class Source(StrEnum):
     MONITOR = "monitor"
     """The monitor itself."""
 
+    @property
+    def is_of_services(self) -> bool:
+        """Whether its metrics belong to the services of the settings, not to the source itself."""
+        return self in (Source.UNIT, Source.SERVICE, Source.OWN)
+
 
 class Kind(StrEnum):
     """What a source yields for a metric."""

@@ -16,6 +16,8 @@ from click.testing import CliRunner, Result
 from stellwerk.cli import main
 from stellwerk.instances import access
 from stellwerk.metrics.alerts import api
+from stellwerk.metrics.zabbix.template import template
+from stellwerk.settings.root import Settings
 from tests.unit.instances.programs import free_ports
 from tests.unit.metrics.alerts.examples import CPU, HIT_RATE, REDIS_UP
 from tests.unit.metrics.alerts.test_center import Host
@@ -174,3 +176,10 @@ def test_programs_get_json(cluster: Cluster) -> None:
     (alert,) = document["hosts"]["db-1"]["alerts"]
     assert (alert["metric"], alert["severity"]) == ("redis.availability", "critical")
     assert document["problems"] == {}
+
+
+def test_the_template_for_zabbix_is_printed_as_a_file_that_it_imports(cluster: Cluster) -> None:
+    printed = cluster.run("zabbix-template")
+    assert printed.exit_code == 0
+    document = yaml.safe_load(printed.stdout)
+    assert document == template(Settings.model_validate({"monitoring": {"port": cluster.port}}))

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -207,12 +207,13 @@ async def test_a_history_that_cannot_be_written_stops_nothing(
     assert len([one for one in caplog.messages if "history" in one]) == 1
 
 
+def api_of(found: Monitor, is_late: Callable[[], bool]) -> Api:
+    registry = Registry(Settings())
+    return Api(HOST, ["shop"], found.latest, registry, is_late, found._alerting)
+
+
 async def asked(found: Monitor, path: str, method: str = "GET") -> tuple[int, Any]:
-    settings = Settings()
-    registry = Registry(settings)
-    alerting = found._alerting
-    api = Api(HOST, ["shop"], found.latest, registry, found.is_late, alerting)
-    answer = await api.answer(Request(path, method=method))
+    answer = await api_of(found, found.is_late).answer(Request(path, method=method))
     return answer.status, json.loads(answer.body)
 
 
@@ -256,6 +257,20 @@ async def test_a_monitor_that_no_longer_collects_is_not_healthy(tmp_path: Path) 
     await until(found.is_late)
     status, document = await asked(found, "/health")
     assert (status, document["status"]) == (503, "late")
+
+
+@in_a_loop
+async def test_prometheus_gets_totals_and_nothing_once_collections_no_longer_come(
+    tmp_path: Path,
+) -> None:
+    steady = Steady(system_metrics.DISK_READ)
+    found = monitor(tmp_path, steady)
+    await run(found, lambda: steady.total >= 30)
+    answer = await api_of(found, lambda: False).answer(Request("/metrics"))
+    assert (answer.status, answer.content_type.partition(";")[0]) == (200, "text/plain")
+    line = f'stellwerk_system_disk_read_bytes_total{{service="system"}} {steady.total}'
+    assert line in answer.body.decode().splitlines()
+    assert (await api_of(found, lambda: True).answer(Request("/metrics"))).status == 503
 
 
 @pytest.fixture

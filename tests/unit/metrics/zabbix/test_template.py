@@ -72,6 +72,36 @@ def test_triggers_have_the_thresholds_and_times_of_the_alerts() -> None:
     assert not any("system.memory_percent" in one for one in expressions)
 
 
+def test_what_is_an_alert_at_once_is_one_of_the_latest_value() -> None:
+    settings = Settings.model_validate({"monitoring": {"alerts": {"down_seconds": 0}}})
+    text = yaml.safe_dump(template(settings))
+    assert "last(/Stellwerk Auto Scaling/stellwerk.redis.availability[{#PORT}])<=0" in text
+    assert ",0s)" not in text
+
+
+def test_a_trigger_is_of_an_item_beside_it() -> None:
+    for item in _items():
+        for trigger in item.get("triggers", item.get("trigger_prototypes", [])):
+            function, name, key, seconds, rest = _parts(trigger["expression"])
+            assert (function in ("min", "max"), name, key) == (True, "Shop", item["key"])
+            assert int(seconds) >= 0
+            assert re.fullmatch(r"(>=|<=)\d+(\.\d+)?", rest)
+
+
+def _parts(expression: str) -> tuple[str, ...]:
+    """Function, template, key, seconds, and what the value is compared with."""
+    match = re.fullmatch(r"(\w+)\(/([^/]+)/(.+),(\d+)s\)(.+)", expression)
+    assert match, expression
+    return match.groups()
+
+
+def test_nothing_is_longer_than_zabbix_takes() -> None:
+    for item in _items():
+        assert len(item["name"]) <= 255
+        assert len(item["key"]) <= 2048
+    assert all(len(one["name"]) <= 255 for one in _triggers())
+
+
 def test_a_warning_depends_on_what_is_critical() -> None:
     known = {(one["name"], one["expression"]) for one in _triggers()}
     for trigger in _triggers():

@@ -1,4 +1,4 @@
-"""The `stellwerk alerts` commands: the alerts of all hosts, and silences."""
+"""The `stellwerk alerts` commands: the alerts of all hosts, silences, the template for Zabbix."""
 
 import json
 import re
@@ -110,6 +110,23 @@ async def unsilence(host: HostFile, names: tuple[str, ...]) -> int:
         answers = await _monitors(host).ask(members, "DELETE", f"{SILENCES}/{number}")
         code = max(code, _done(answers, "ended: "))
     return code
+
+
+@alerts.command("zabbix-template")
+@on_host
+async def zabbix_template(host: HostFile) -> int:
+    """Print the template of hosts for Zabbix, as YAML for its import.
+
+    Its thresholds and times are those of the settings: import it again when they change.
+    """
+    # Loaded where they are needed only.
+    import yaml
+
+    from stellwerk.metrics.zabbix.template import template
+
+    document = template(host.settings)
+    click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+    return 0
 
 
 def _monitors(host: HostFile) -> Monitors:

@@ -41,4 +41,13 @@ UNSENT: Final = Metric(
     labels=("receiver",),
 )
 
+STATE: Final = Metric(
+    Source.MONITOR,
+    "source_state",
+    Unit.FLAG,
+    "1 for the state in which the last look found a source, 0 for the others.",
+    labels=("source", "subject", "state"),
+)
+"""Exposed only: the history and alerts have READABLE and what each source says of itself."""
+
 METRICS: Final = (READABLE, COLLECTION, CPU, MEMORY, HISTORY, ALERTS, UNSENT)

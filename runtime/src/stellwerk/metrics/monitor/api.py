@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from stellwerk.metrics.alerting import Alerting
+from stellwerk.metrics.exposition import CONTENT_TYPE, Exposition
 from stellwerk.metrics.monitor import documents
 from stellwerk.metrics.monitor.http_server import Request, Response, document, problem
 from stellwerk.metrics.monitor.latest import Latest, observed
@@ -32,6 +33,7 @@ class Api:
         self._registry = registry
         self._is_late = is_late
         self._alerting = alerting
+        self._exposition = Exposition()
 
     async def answer(self, request: Request) -> Response:
         """The document at a path."""
@@ -43,13 +45,15 @@ class Api:
             return problem(HTTPStatus.METHOD_NOT_ALLOWED, f"{path}: only GET is answered here.")
         if path == "/health":
             return self._health()
+        if path == "/metrics":
+            return self._exposed()
         if path == "/api/metrics":
             return self._metrics(None)
         if path.startswith(SERVICE_PATH):
             return self._metrics(path.removeprefix(SERVICE_PATH))
         return problem(
             HTTPStatus.NOT_FOUND,
-            f"There are /health, /api/metrics, {SERVICE_PATH}NAME and /api/alerts.",
+            f"There are /health, /metrics, /api/metrics, {SERVICE_PATH}NAME and /api/alerts.",
         )
 
     def _health(self) -> Response:
@@ -58,6 +62,13 @@ class Api:
         status = HTTPStatus.SERVICE_UNAVAILABLE if late else HTTPStatus.OK
         found = documents.health(readings, time.time())
         return document(status, {"host": self._host, "status": "late" if late else "ok", **found})
+
+    def _exposed(self) -> Response:
+        if self._is_late():
+            # What is old would look like new.
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Collections no longer come.")
+        page = self._exposition.page(self._latest.readings, self._latest.totals)
+        return Response(HTTPStatus.OK, page.encode(), CONTENT_TYPE)
 
     def _metrics(self, service: str | None) -> Response:
         values = list(self._latest.values(service))

@@ -1,13 +1,13 @@
 """Prometheus' alerting rules, with the thresholds and times of our own alerts. Pure."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from stellwerk.metrics.alerts.alertmanager import alert_name
 from stellwerk.metrics.alerts.rules import lasting_seconds
 from stellwerk.metrics.model import Bound, Kind, Metric, Source, Status, Thresholds
-from stellwerk.metrics.prometheus.names import expression
+from stellwerk.metrics.prometheus.names import expression, in_base_units
 from stellwerk.metrics.registry import METRICS, Registry, metric
 from stellwerk.metrics.units import Unit
 from stellwerk.settings.root import Settings
@@ -39,7 +39,8 @@ class Rule:
     @property
     def expression(self) -> str:
         """What is true while the threshold is exceeded."""
-        selector = f'host=~"{"|".join(self.hosts)}"' if self.hosts else ""
+        hosts = "|".join(name.replace(".", "[.]") for name in self.hosts)
+        selector = f'host=~"{hosts}"' if hosts else ""
         value = expression(self.metric, f"{self.window_seconds}s", selector)
         side = ">=" if self.bound is Bound.UPPER else "<="
         return f"{value} {side} {self.base_limit:.10g}"
@@ -47,7 +48,7 @@ class Rule:
     @property
     def base_limit(self) -> float:
         """The threshold in base units."""
-        return self.limit * self.metric.unit.factor
+        return in_base_units(self.metric, self.limit)
 
 
 def rules(settings: Mapping[str, Settings]) -> list[Rule]:
@@ -58,7 +59,8 @@ def rules(settings: Mapping[str, Settings]) -> list[Rule]:
         for host, of_host in settings.items():
             alerts = of_host.monitoring.alerts
             if one.key not in alerts.disabled:
-                limits = _thresholds(Registry(of_host), one)
+                # What is usual decides nothing.
+                limits = replace(_thresholds(Registry(of_host), one), baseline=None)
                 times = (int(lasting_seconds(one, alerts)), alerts.recovery_seconds)
                 by_limits.setdefault((limits, *times), []).append(host)
         for (limits, lasts, recovery), hosts in by_limits.items():
@@ -106,8 +108,6 @@ def _rule_document(rule: Rule) -> dict[str, Any]:
         humanized = "humanizePercentage"  # seconds of CPU time per second
     if rule.metric.unit is Unit.FLAG:
         humanized = "humanize"
-    labels = " ".join(f"{{{{ $labels.{name} }}}}" for name in rule.metric.labels)
-    about = " ".join(part for part in ("{{ $labels.service }}", labels) if part)
     side = "from" if rule.bound is Bound.UPPER else "up to"
     limit = f"{rule.limit:g} {rule.metric.unit.symbol}".rstrip()
     return {
@@ -115,13 +115,27 @@ def _rule_document(rule: Rule) -> dict[str, Any]:
         "expr": rule.expression,
         "for": f"{rule.lasts}s",
         "keep_firing_for": f"{rule.recovery}s",
-        "labels": {"severity": rule.status.value},
+        "labels": _labels(rule),
         "annotations": {
-            "summary": f"{{{{ $labels.host }}}}: {about}: {rule.metric.name} is"
+            "summary": f"{{{{ $labels.host }}}}: {_subject(rule.metric)}: {rule.metric.name} is"
             f" {{{{ $value | {humanized} }}}}, {rule.status.value} {side} {limit}",
             "description": rule.metric.help,
         },
     }
+
+
+def _labels(rule: Rule) -> dict[str, str]:
+    """Rules of one alert that differ in nothing but their limits are told apart by their hosts."""
+    concerned = {"concerns": " ".join(rule.hosts)} if rule.hosts else {}
+    return {"severity": rule.status.value, **concerned}
+
+
+def _subject(one: Metric) -> str:
+    """What the metric is of, by labels of the series."""
+    of = "service" if one.source.is_of_services else None
+    names = [name for name in (of, *one.labels) if name]
+    labels = [f"{{{{ $labels.{name} }}}}" for name in names]
+    return " ".join(labels if of else [one.source.value, *labels])
 
 
 def _monitor_down(settings: Mapping[str, Settings]) -> dict[str, Any]:

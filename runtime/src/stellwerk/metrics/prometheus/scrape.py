@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from stellwerk.metrics.prometheus.rules import JOB
+from stellwerk.metrics.registry import METRICS
 from stellwerk.settings.root import Settings
 
 RULES_FILE: Final = "stellwerk.rules.yml"
@@ -20,11 +21,15 @@ class Target:
     host: str
     address: str
     port: int
-    groups: tuple[str, ...]
 
 
-def prometheus(targets: Sequence[Target], own: Settings, *, host: str) -> dict[str, Any]:
-    """prometheus.yml, ready for YAML, of a host with these settings: it scrapes all targets."""
+def prometheus(
+    targets: Sequence[Target], own: Settings, *, host: str, authority: str | None = None
+) -> dict[str, Any]:
+    """prometheus.yml, ready for YAML, of a host with these settings: it scrapes all targets.
+
+    + authority: with TLS between hosts, the file of whom the host trusts
+    """
     settings = own.monitoring
     interval = f"{settings.interval_seconds}s"
     manager = f"{_LOOPBACK}:{settings.prometheus.alertmanager_port}"
@@ -35,16 +40,25 @@ def prometheus(targets: Sequence[Target], own: Settings, *, host: str) -> dict[s
         "scrape_configs": [
             {
                 "job_name": JOB,
+                # Series of instances have a label `instance` of their own.
+                "honor_labels": True,
                 "authorization": {"credentials_file": TOKEN_FILE},
-                "static_configs": [_static(one, host) for one in targets],
+                **({"tls_config": {"ca_file": authority}} if authority else {}),
+                "static_configs": [
+                    _static(one, is_here=one.host == host, tls=authority is not None)
+                    for one in targets
+                ],
             }
         ],
     }
 
 
-def _static(target: Target, host: str) -> dict[str, Any]:
-    address = _LOOPBACK if target.host == host else target.address
-    return {"targets": [f"{address}:{target.port}"], "labels": {"host": target.host}}
+def _static(target: Target, *, is_here: bool, tls: bool) -> dict[str, Any]:
+    address = _LOOPBACK if is_here else target.address
+    named = f"[{address}]" if ":" in address else address
+    # A monitor speaks TLS with others, and plainly with programs of its own host.
+    scheme = {"__scheme__": "https"} if tls and not is_here else {}
+    return {"targets": [f"{named}:{target.port}"], "labels": {"host": target.host, **scheme}}
 
 
 def alertmanager() -> Mapping[str, Any]:
@@ -58,8 +72,13 @@ def alertmanager() -> Mapping[str, Any]:
             {
                 "source_matchers": ['severity="critical"'],
                 "target_matchers": ['severity="warning"'],
-                "equal": ["alertname", "host", "service", "instance", "port"],
+                "equal": ["alertname", "host", "service", *_labels()],
             }
         ],
         "receivers": [{"name": "nobody"}],
     }
+
+
+def _labels() -> list[str]:
+    """All that tells series of one metric apart."""
+    return sorted({name for one in METRICS for name in (*one.labels, *one.optional_labels)})

@@ -29,14 +29,13 @@ class Family:
 
 
 _OWN: Final = Family("own", ("service", "instance", "name"))
-_OF_SERVICES: Final = {Source.UNIT, Source.SERVICE, Source.OWN}
 
 
 def family(metric: Metric) -> Family:
     """The family of a metric."""
     if metric.source is Source.OWN:
         return _OWN
-    service = ("service",) if metric.source in _OF_SERVICES else ()
+    service = ("service",) if metric.source.is_of_services else ()
     parameters = (*service, *metric.labels)
     return Family(".".join((metric.source.value, *parameters)), parameters)
 

@@ -15,7 +15,7 @@ from stellwerk.metrics.zabbix.items import Family
 from stellwerk.settings.root import Settings
 
 _VERSION: Final = "6.0"
-_GROUP: Final = "Templates/Applications"
+_GROUP: Final = "Templates/Stellwerk"  # those that Zabbix brings have identities of their own
 _FORGET_AFTER: Final = "1d"
 _HISTORY: Final = "7d"
 _TRENDS: Final = "365d"
@@ -130,7 +130,10 @@ def _triggers(
             continue
         side = ">=" if thresholds.bound is Bound.UPPER else "<="
         over = "min" if thresholds.bound is Bound.UPPER else "max"
-        expression = f"{over}(/{name}/{items.prototype_key(one)},{seconds:.0f}s){side}{limit:g}"
+        of = f"/{name}/{items.prototype_key(one)}"
+        # Zabbix takes no period of no length.
+        value = f"{over}({of},{seconds:.0f}s)" if seconds else f"last({of})"
+        expression = f"{value}{side}{limit:g}"
         trigger: dict[str, Any] = {
             "uuid": _uuid(name, f"{one.key} {status.value}"),
             "expression": expression,
