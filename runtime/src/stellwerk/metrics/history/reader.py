@@ -47,6 +47,13 @@ class History:
         """The keys of all series of the period's days."""
         return {key for day in self._days for key in day.keys}.union(self._latest.columns)
 
+    @property
+    def collections(self) -> int:
+        """How many collections there were."""
+        first, last = self._span
+        packed = (first <= time <= last for day in self._days for time in day.times_from(first))
+        return sum(packed) + len(self._latest.times)
+
     def points(self, key: str) -> Points:
         """The values of a series in the order of time."""
         times: list[int] = []
