@@ -8,6 +8,7 @@ import asyncio
 import pickle
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -38,16 +39,23 @@ class Order:
 class Reports:
     """Reports on a host from the history in a folder, one at a time."""
 
-    def __init__(self, host: str, folder: Path, settings: "Settings") -> None:
+    def __init__(
+        self,
+        host: str,
+        folder: Path,
+        settings: "Settings",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._host = host
         self._folder = folder
         self._settings = settings
+        self._clock = clock
         self._alone = asyncio.Lock()
 
     async def document(self, question: Question) -> bytes:
         """The report on the period that ends now, in JSON. Raises ReportError."""
         async with self._alone:
-            order = Order(question, self._folder, self._settings, self._host, time.time())
+            order = Order(question, self._folder, self._settings, self._host, self._clock())
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
