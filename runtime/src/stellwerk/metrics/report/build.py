@@ -103,8 +103,7 @@ class _Source:
             return
         figures = Figures.of(self.now.points(series.key), self.until, self.interval)
         if figures is not None:
-            past = self.past.points(series.key).values if self.past else ()
-            before = sum(past) / len(past) if past else None
+            before = self.past.average(series.key) if self.past else None
             yield Line(self.host, series, thresholds, figures, before, figures.average)
 
     def _percentiles(self, series: Series, question: Question) -> Iterator[Line]:
