@@ -1,9 +1,12 @@
 """Measures the monitor's history: `python -m tests.bench history` shows each figure beside its bar.
 
-A week of a thousand series, written as the monitor writes it. Times are of the CPU: what else the
-machine does is not in them.
+A week of a thousand series, written as the monitor writes it, and the week before of those that are
+reported. Times are of the CPU, unless they are said to be of the clock: what else the machine does
+is not in them.
 """
 
+import asyncio
+import json
 import math
 import tempfile
 import time
@@ -14,20 +17,27 @@ from pathlib import Path
 from random import Random
 from statistics import median
 
-from stellwerk.metrics.declarations import postgresql
+from stellwerk.metrics.declarations import postgresql, service
 from stellwerk.metrics.histogram import RELATIVE_ERROR, Histogram
 from stellwerk.metrics.history.reader import history
 from stellwerk.metrics.history.writer import HistoryWriter
 from stellwerk.metrics.model import Sample, Series
+from stellwerk.metrics.registry import Registry
+from stellwerk.metrics.report.build import build
+from stellwerk.metrics.report.process import Reports
+from stellwerk.metrics.report.question import Question
+from stellwerk.settings.root import Settings
 from tests.bench.table import Figure, show
 
 SERIES = 1000
+REPORTED = 50
 DAYS = 7
 INTERVAL = 15
 BEGIN = 1_750_032_000  # midnight, UTC
 END = BEGIN + DAYS * 86400
 IN_AN_HOUR = 3600 // INTERVAL
 SAMPLES = SERIES * DAYS * 86400 // INTERVAL
+REPORTS = 3
 
 
 def main() -> None:
@@ -35,6 +45,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         show("history: 1,000 series x 15 s x 7 days", list(_written(Path(folder))))
         show("history: reading seven days", list(_read(Path(folder))))
+        show(f"a report on seven days, {REPORTED} metrics", list(_reported(Path(folder))))
     show("percentiles of merged histograms", list(_percentiles()))
 
 
@@ -102,15 +113,32 @@ class _Week:
 
 
 def _all_series() -> list[Series]:
-    return [
-        postgresql.TABLE_SIZE.series(database="shop", table=f"table_{place}")
-        for place in range(SERIES)
+    """The first ones have thresholds, so that they are reported."""
+    reported = [
+        service.RESPONSE_TIME.series("shop", instance=f"shop@{place}") for place in range(REPORTED)
+    ]
+    others = range(REPORTED, SERIES)
+    return reported + [
+        postgresql.TABLE_SIZE.series(database="shop", table=f"table_{place}") for place in others
     ]
 
 
+def _write_week_before(folder: Path) -> int:
+    """What a trend is taken from; its bytes."""
+    series, week = _all_series()[:REPORTED], _Week()
+    writer = HistoryWriter(folder, keep_days=2 * DAYS, most_bytes=10**9)
+    for hour in range(DAYS * 24):
+        for place, values in enumerate(zip(*week.hour()[:REPORTED], strict=True)):
+            at = BEGIN + (hour - DAYS * 24) * 3600 + place * INTERVAL
+            writer.write(at, map(Sample, series, values))
+    writer.close()
+    return writer.size()
+
+
 def _written(folder: Path) -> Iterator[Figure]:
+    before = _write_week_before(folder)
     series, week = _all_series(), _Week()
-    writer = HistoryWriter(folder, keep_days=DAYS + 1, most_bytes=10**9)
+    writer = HistoryWriter(folder, keep_days=2 * DAYS, most_bytes=10**9)
     writes: list[float] = []
     packings: list[float] = []
     for hour in range(DAYS * 24):
@@ -120,9 +148,9 @@ def _written(folder: Path) -> Iterator[Figure]:
             writer.write(BEGIN + hour * 3600 + place * INTERVAL, samples)
             (writes if place else packings).append(time.process_time() - began)
     writer.close()
-    bytes_per_sample = writer.size() / SAMPLES
-    yield Figure("bytes per sample", f"{bytes_per_sample:.2f}", "at most 2.0")
-    yield Figure("all of it", f"{writer.size() / 1e6:.0f} MB", "-")
+    size = writer.size() - before
+    yield Figure("bytes per sample", f"{size / SAMPLES:.2f}", "at most 2.0")
+    yield Figure("all of it", f"{size / 1e6:.0f} MB", "-")
     per_collection = (sum(writes) + sum(packings)) / len(writes + packings)
     yield Figure("CPU per collection", f"{1e3 * per_collection:.2f} ms", "-")
     yield Figure("CPU of a write", f"{1e3 * median(writes):.2f} ms", "-")
@@ -141,6 +169,24 @@ def _read(folder: Path) -> Iterator[Figure]:
         times.append(time.process_time() - began)
     yield Figure("exact p95 of a series, median", f"{1e3 * median(times):.1f} ms", "at most 50 ms")
     yield Figure("exact p95 of a series, worst", f"{1e3 * max(times):.1f} ms", "at most 50 ms")
+
+
+def _reported(folder: Path) -> Iterator[Figure]:
+    settings, question = Settings(), Question("7d")
+    times = []
+    for _ in range(REPORTS):
+        began = time.process_time()
+        found = build(question, folder, Registry(settings), "bench", END, INTERVAL)
+        times.append(time.process_time() - began)
+        assert len(found.lines) == REPORTED
+        assert all(line.before is not None for line in found.lines)
+    yield Figure("with its trends", f"{median(times):.2f} s", "under 1 s")
+    reports = Reports("bench", folder, settings, clock=lambda: END)
+    began = time.monotonic()
+    content = asyncio.run(reports.document(question))
+    elapsed = time.monotonic() - began
+    assert len(json.loads(content)["services"]["shop"]) == REPORTED
+    yield Figure("as a monitor answers it, by the clock", f"{elapsed:.2f} s", "-")
 
 
 def _percentiles() -> Iterator[Figure]:

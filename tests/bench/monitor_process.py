@@ -1,7 +1,8 @@
 """The monitor's collections in a process of their own, as its memory and CPU time are measured:
-`python -m tests.bench.monitor_process FOLDER POSTGRESQL_SOCKETS REDIS_PORT COLLECTIONS`.
+`python -m tests.bench.monitor_process FOLDER POSTGRESQL_SOCKETS REDIS_PORT COLLECTIONS PAUSE`.
 
-It prints the CPU time of a collection in milliseconds and the resident memory in megabytes.
+It prints the CPU times of a collection and of a page for Prometheus in milliseconds, the resident
+memory in megabytes, and how many series there are.
 """
 
 import asyncio
@@ -25,6 +26,7 @@ from stellwerk.metrics.collectors.redis import RedisCollector
 from stellwerk.metrics.collectors.redis_connection import RedisAccess
 from stellwerk.metrics.collectors.system import SystemCollector
 from stellwerk.metrics.collectors.units import UnitCollector
+from stellwerk.metrics.exposition import Exposition
 from stellwerk.metrics.history.writer import HistoryWriter
 from stellwerk.metrics.monitor import plain
 from stellwerk.metrics.monitor.daemon import Monitor, resident_bytes
@@ -32,14 +34,11 @@ from stellwerk.metrics.reading import State
 from stellwerk.metrics.registry import Registry
 
 WARM_UP = 5
-# As long as between two scrapes of the exporters: after a longer rest all of them cost more, as the
-# processor's caches then hold something else.
-PAUSE_SECONDS = 0.01
 SETTINGS = "monitor.yaml"
 ROLE, PASSWORD = "watcher", "watched-by-the-bench"
 
 
-async def main(folder: Path, sockets: str, redis_port: int, collections: int) -> None:
+async def main(folder: Path, sockets: str, redis_port: int, collections: int, pause: float) -> None:
     """Collect so often, all sources at once."""
     settings = plain.load(folder / SETTINGS).settings
     instances = Instances(["shop"], (folder / "address").read_text())
@@ -58,19 +57,26 @@ async def main(folder: Path, sockets: str, redis_port: int, collections: int) ->
     gc.freeze()
     for _ in range(WARM_UP):
         await found.collect()
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(pause)
     before = time.process_time()
     for _ in range(collections):
         await found.collect()
-        await asyncio.sleep(PAUSE_SECONDS)
+        await asyncio.sleep(pause)
     milliseconds = 1000 * (time.process_time() - before) / collections
+    exposition, before = Exposition(), time.process_time()
+    for _ in range(collections):
+        exposition.page(found.latest.readings, found.latest.totals)
+        await asyncio.sleep(pause)
+    page = 1000 * (time.process_time() - before) / collections
     readings = list(found.latest.readings)
     assert all(one.state is State.UP for one in readings), readings
     series = sum(len(one.samples) for one in readings)
-    print(milliseconds, resident_bytes() / 1024**2, series)
+    print(milliseconds, page, resident_bytes() / 1024**2, series)
     for collector in collectors:
         collector.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])))
+    folder, sockets, *numbers = sys.argv[1:]
+    redis_port, collections = map(int, numbers[:2])
+    asyncio.run(main(Path(folder), sockets, redis_port, collections, float(numbers[2])))

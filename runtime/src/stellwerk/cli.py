@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "monitor": "stellwerk.metrics.monitor.command:monitor",
     "loadtest": "stellwerk.loadtest.command:loadtest",
     "releases": "stellwerk.instances.releases_command:releases",
+    "report": "stellwerk.metrics.report.command:report",
     "rollout": "stellwerk.instances.rollout_command:rollout",
     "sample": "stellwerk.sample.command:sample",
     "settings": "stellwerk.settings.command:settings",

@@ -163,7 +163,9 @@ def _runs(pid: int) -> bool:
 
 def haproxy_config(text: str, folder: Path) -> str:
     """A deployed haproxy.cfg for an ordinary user, with its files in a folder."""
-    rootless = re.sub(r"^    (chroot|user|group|log|daemon)\b.*\n", "", text, flags=re.MULTILINE)
+    rootless = re.sub(
+        r"^    (chroot|user|group|log(?! ring@)|daemon)\b.*\n", "", text, flags=re.MULTILINE
+    )
     rootless = rootless.replace("    bind :", "    bind 127.0.0.1:")
     rootless = re.sub(r"(stats socket) \S+", rf"\1 {folder}/admin.sock", rootless)
     return re.sub(r"(server-state-file) \S+", rf"\1 {folder}/haproxy.state", rootless)

@@ -13,6 +13,7 @@ CONTROL_GROUPS: Final = Path("/sys/fs/cgroup")
 PROCESSES: Final = Path("/proc")
 
 _READ_BYTES: Final = 8192
+_SHORT: Final = 2048  # the kernel gives half a page at least as long as there is more
 
 
 class ControlGroups:
@@ -51,10 +52,12 @@ class ControlGroups:
 
 def _number(text: bytes, name: bytes) -> int | None:
     """The number in the line `name number`."""
-    start = text.find(name) if text.startswith(name) else text.find(b"\n" + name) + 1
+    start = 0 if text.startswith(name) else text.find(b"\n" + name) + 1
     if not text.startswith(name, start):
         return None
-    value, _, _ = text[start + len(name) :].partition(b"\n")
+    start += len(name)
+    end = text.find(b"\n", start)
+    value = text[start:] if end < 0 else text[start:end]
     return int(value) if value.isdigit() else None
 
 
@@ -67,7 +70,11 @@ def _read(path: str) -> bytes:
     except OSError:
         return b""
     try:
-        return b"".join(iter(lambda: os.read(descriptor, _READ_BYTES), b""))
+        whole = part = os.read(descriptor, _READ_BYTES)
+        while len(part) > _SHORT:
+            part = os.read(descriptor, _READ_BYTES)
+            whole += part
+        return whole
     except OSError:
         return b""
     finally:

@@ -44,17 +44,14 @@ class LocalHttp:
         self._host = host
         self._wire: _Wire | None = None
         self._connecting: asyncio.Task[None] | None = None
+        self._requests: dict[str, bytes] = {}  # by path; there are few
 
     def get(self, path: str) -> "asyncio.Future[Answer]":
         """Ask for a path. The future raises OSError or AnswerError. Who gives it up has to close:
         the answer would come to the next question.
         """
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        request = (
-            f"GET {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
-            f"User-Agent: {self._agent}\r\n\r\n"
-        )
-        question = _Question(request.encode("ascii"), future, self._connect)
+        question = _Question(self._request(path), future, self._connect)
         if self._wire is not None and self._wire.transport is not None:
             self._wire.send(question)
         else:
@@ -68,6 +65,16 @@ class LocalHttp:
         wire, self._wire = self._wire, None
         if wire is not None and wire.transport is not None:
             wire.transport.abort()
+
+    def _request(self, path: str) -> bytes:
+        known = self._requests.get(path)
+        if known is None:
+            text = (
+                f"GET {path} HTTP/1.1\r\nHost: {self._host}:{self._port}\r\n"
+                f"User-Agent: {self._agent}\r\n\r\n"
+            )
+            known = self._requests[path] = text.encode("ascii")
+        return known
 
     def _connect(self, question: "_Question") -> None:
         self._connecting = asyncio.get_running_loop().create_task(self._connected(question))

@@ -47,16 +47,7 @@ class ClusterGroup(click.Group):
     def __init__(self, *args: Any, default: str | None = None, **rest: Any) -> None:
         super().__init__(*args, **rest)
         self._default = default
-        self.params.append(
-            click.Option(
-                [_INVENTORY],
-                type=click.Path(path_type=Path),
-                metavar="FILE",
-                expose_value=False,
-                help="On the control machine: the cluster's inventory, by default the file"
-                " `inventory` in the working folder. The command then runs on one of its hosts.",
-            )
-        )
+        self.params.append(_inventory_option())
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take out --inventory, and put in the default command."""
@@ -64,6 +55,20 @@ class ClusterGroup(click.Group):
         known = {*self.commands, *ctx.help_option_names}
         if self._default and (not words or words[0] not in known):
             words = [self._default, *words]
+        ctx.meta[_ASKED] = (inventory, [str(ctx.info_name), *words])
+        return super().parse_args(ctx, words)
+
+
+class ClusterCommand(click.Command):
+    """A command without others below it that takes --inventory, as `ClusterGroup` does."""
+
+    def __init__(self, *args: Any, **rest: Any) -> None:
+        super().__init__(*args, **rest)
+        self.params.append(_inventory_option())
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take out --inventory."""
+        inventory, words = _inventory_of(ctx, args)
         ctx.meta[_ASKED] = (inventory, [str(ctx.info_name), *words])
         return super().parse_args(ctx, words)
 
@@ -133,6 +138,17 @@ async def _closing(opened: Access, command: Coroutine[Any, Any, int]) -> int:
 def _end(sentence: str, code: int) -> None:
     click.echo(sentence, err=True)
     raise SystemExit(code) from None
+
+
+def _inventory_option() -> click.Option:
+    return click.Option(
+        [_INVENTORY],
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        expose_value=False,
+        help="On the control machine: the cluster's inventory, by default the file `inventory` in"
+        " the working folder. The command then runs on one of its hosts.",
+    )
 
 
 def _inventory_of(ctx: click.Context, args: list[str]) -> tuple[Path | None, list[str]]:

@@ -15,7 +15,7 @@ from stellwerk.settings.files import HostFile, Member
 
 TOKEN: Final = "monitoring.token"  # noqa: S105 - the name of a credential
 TIME_LIMIT_SECONDS: Final = 5
-"""Time a monitor may take to answer."""
+"""Time a monitor may take to answer what it knows, and to take a connection."""
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,20 @@ class Monitors:
     authority: Path = AUTHORITY
 
     async def ask(
-        self, members: Sequence[Member], method: str, path: str, body: object = None
+        self,
+        members: Sequence[Member],
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        seconds: float = TIME_LIMIT_SECONDS,
     ) -> Answers:
-        """Send the same request to the monitors of these hosts. Raises SettingsError."""
+        """Send the same request to the monitors of these hosts, each of which has so long.
+
+        Raises SettingsError.
+        """
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
-        timeout = aiohttp.ClientTimeout(total=TIME_LIMIT_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=seconds, connect=TIME_LIMIT_SECONDS)
         connector = aiohttp.TCPConnector(ssl=self._tls())
         async with aiohttp.ClientSession(
             connector=connector, headers=headers, timeout=timeout
@@ -67,7 +76,7 @@ class Monitors:
             async with session.request(method, url, json=body) as answer:
                 document = await answer.json()
         except TimeoutError:
-            return _Problem(f"its monitor did not answer within {TIME_LIMIT_SECONDS} s")
+            return _Problem("its monitor did not answer in time")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return _Problem(f"its monitor does not answer: {error}")
         if answer.status >= 400:

@@ -5,10 +5,11 @@ rate. Times are of a clock that nobody sets, such as time.monotonic, in seconds.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from math import isfinite
 from typing import Final
 
-from stellwerk.metrics.model import Kind, Sample
+from stellwerk.metrics.model import Kind, Sample, Series
 
 _FORGET_SECONDS: Final = 3600.0
 """A total not seen for so long is no beginning of a rate, and its memory is freed."""
@@ -21,28 +22,30 @@ class Rates:
         self._before: dict[str, tuple[float, float]] = {}
         self._tidied = -math.inf
 
-    def kept(self, samples: Iterable[Sample], now: float) -> Iterator[Sample]:
+    def kept(self, samples: Iterable[Sample], now: float) -> list[Sample]:
         """The samples as they are judged and kept: counters as rates in their metric's unit,
         gauges as they are, nothing that is no number.
         """
         self._tidy(now)
+        found: list[Sample] = []
         for sample in samples:
-            if not math.isfinite(sample.value):
+            series, value = sample
+            if not isfinite(value):
                 continue
-            if sample.series.metric.kind is not Kind.COUNTER:
-                yield sample
+            if series.metric.kind is not Kind.COUNTER:
+                found.append(sample)
                 continue
-            rate = self._rate(sample, now)
+            rate = self._rate(series, value, now)
             if rate is not None:
-                yield Sample(sample.series, rate)
+                found.append(Sample(series, rate))
+        return found
 
-    def _rate(self, sample: Sample, now: float) -> float | None:
-        before = self._before.get(sample.series.key)
-        self._before[sample.series.key] = (now, sample.value)
-        if before is None or now <= before[0] or sample.value < before[1]:
+    def _rate(self, series: Series, value: float, now: float) -> float | None:
+        before = self._before.get(series.key)
+        self._before[series.key] = (now, value)
+        if before is None or now <= before[0] or value < before[1]:
             return None
-        per_second = (sample.value - before[1]) / (now - before[0])
-        return per_second / sample.series.metric.unit.factor
+        return (value - before[1]) / (now - before[0]) / series.metric.unit.factor
 
     def _tidy(self, now: float) -> None:
         if now - self._tidied < _FORGET_SECONDS:

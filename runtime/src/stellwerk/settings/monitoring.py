@@ -248,7 +248,9 @@ class Monitoring(Model):
         300, description="Time between two looks at table and database sizes, which are costly."
     )
     source_timeout_seconds: Seconds = Field(2, description="Time one source may take.")
-    history_days: Days = Field(7, description="Days of history kept.")
+    history_days: Days = Field(
+        14, description="Days of history kept: a week, and the one before to compare it with."
+    )
     history_size: Bytes = Field(
         Bytes.parse("1GB"), description="Disk space of the history at most; old days make room."
     )

@@ -10,6 +10,7 @@ import pytest
 from deploys.components import nginx as component
 from stellwerk.metrics.collectors.collector import Collector
 from stellwerk.metrics.collectors.haproxy import HaproxyCollector
+from stellwerk.metrics.collectors.haproxy_log import RING
 from stellwerk.metrics.collectors.nginx import NginxCollector
 from stellwerk.metrics.collectors.requests import Requests
 from stellwerk.metrics.declarations import haproxy as haproxy_metrics
@@ -47,8 +48,13 @@ def balancer() -> Iterator[tuple[HaproxyProcess, int, int]]:
     text = f"""
 global
     stats socket /run/haproxy/admin.sock mode 660 level admin
+ring {RING}
+    format raw
+    size 65536
 defaults
     mode http
+    log ring@{RING} local0 info
+    option httplog
     timeout connect 1s
     timeout client 5s
     timeout server 5s
@@ -78,7 +84,8 @@ def door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NginxProces
 
 
 def at_haproxy(process: HaproxyProcess) -> HaproxyCollector:
-    return HaproxyCollector(process.socket, {BACKEND: SERVICE})
+    services = {BACKEND: SERVICE}
+    return HaproxyCollector(process.socket, services, Requests(services, {SERVICE: ["GET /work"]}))
 
 
 def at_nginx(process: NginxProcess, *endpoints: str) -> NginxCollector:
@@ -152,6 +159,60 @@ async def test_a_time_without_requests_has_no_error_rate_and_no_response_time(
 
 
 @in_a_loop
+async def test_requests_are_counted_once_with_the_time_that_their_server_took(
+    balancer: tuple[HaproxyProcess, int, int],
+) -> None:
+    process, port, server = balancer
+    collector = at_haproxy(process)
+    await look(collector)
+    for seconds in (0.1, 0.2):
+        async with instance(server, Behaviour(seconds=seconds)):
+            total = await requested(port, 3)
+        reading = await look(collector)
+        counts = {one.series.label("endpoint"): one.durations.count for one in reading.observed}
+        assert counts == {None: total, "GET /work": total}
+        quantile = reading.observed[0].durations.quantile(0.5)
+        assert quantile == pytest.approx(seconds, abs=0.05)
+    assert (await look(collector)).observed == ()
+
+
+@in_a_loop
+async def test_what_was_there_before_the_first_look_is_not_counted(
+    balancer: tuple[HaproxyProcess, int, int],
+) -> None:
+    process, port, server = balancer
+    async with instance(server):
+        await requested(port, 3)
+    assert (await look(at_haproxy(process))).observed == ()
+
+
+@in_a_loop
+async def test_an_haproxy_without_the_ring_has_a_gap_and_all_else() -> None:
+    if find("haproxy") is None:
+        pytest.skip("haproxy is not installed")
+    (port,) = free_ports(1)
+    text = f"""
+global
+    stats socket /run/haproxy/admin.sock mode 660 level admin
+defaults
+    mode http
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+frontend front
+    bind :{port}
+    default_backend {BACKEND}
+backend {BACKEND}
+    server one 127.0.0.1:1
+"""
+    with haproxy(text) as process:
+        reading = await look(at_haproxy(process))
+    assert reading.state is State.UP
+    assert [gap.state for gap in reading.gaps] == [State.MISSING]
+    assert value(reading, haproxy_metrics.QUEUE) == 0
+
+
+@in_a_loop
 async def test_a_frozen_haproxy_costs_a_look_its_time_and_no_more(
     balancer: tuple[HaproxyProcess, int, int],
 ) -> None:
@@ -166,7 +227,7 @@ async def test_a_frozen_haproxy_costs_a_look_its_time_and_no_more(
 
 @in_a_loop
 async def test_where_there_is_no_haproxy_it_is_down(tmp_path: Path) -> None:
-    reading = await look(HaproxyCollector(tmp_path / "admin.sock", {}))
+    reading = await look(HaproxyCollector(tmp_path / "admin.sock", {}, Requests({}, {})))
     assert reading.state is State.DOWN
     assert "No such file" in (reading.error or "")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stellwerk.metrics.history.codec import SIGNIFICANT_DIGITS, CodecError, pack, unpack
+from stellwerk.metrics.history.codec import SIGNIFICANT_DIGITS, CodecError, pack, total, unpack
 
 GAP = math.nan
 ROUNDING = 0.5 * 10 ** (1 - SIGNIFICANT_DIGITS)
@@ -53,6 +53,16 @@ def test_a_column_says_how_many_values_it_has_and_the_least(column: list[float])
     assert packed.lowest == min(back, default=0)
 
 
+@given(columns(whole) | columns(short_decimals))
+def test_the_sum_of_a_column_is_that_of_its_values(column: list[float]) -> None:
+    packed = pack(column)
+    values = [value for value in unpacked(column) if not math.isnan(value)]
+    if packed.number:
+        number, whole_sum = total(packed.blob, len(column), packed.lowest)
+        assert number == len(values)
+        assert whole_sum == pytest.approx(math.fsum(values))
+
+
 def test_a_column_of_one_value_takes_no_bytes() -> None:
     assert pack([12.5] * 240).blob == b""
 
@@ -84,6 +94,8 @@ def test_infinity_is_refused() -> None:
 
 @given(st.binary(min_size=1, max_size=40))
 def test_damaged_bytes_never_do_worse_than_be_named(blob: bytes) -> None:
+    with suppress(CodecError):
+        total(blob, 8, 0.0)
     with suppress(CodecError):
         unpack(blob, 3, 0.0)
 

@@ -30,6 +30,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "history"
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two hours that are packed and some of the third, a value a minute."""
+    folder = tmp_path_factory.mktemp("written")
+    write(folder, steady(MIDNIGHT, MIDNIGHT + 2.5 * HOUR, every=60))
+    return folder
+
+
 def write(
     folder: Path,
     collections: Iterable[tuple[float, dict[Series, float]]],
@@ -84,6 +92,19 @@ def test_a_period_has_its_ends_and_nothing_beyond(folder: Path) -> None:
     assert found[0][0] == MIDNIGHT + HOUR - 30
     assert found[-1][0] == MIDNIGHT + 2 * HOUR + 15
     assert len(found) == 244
+
+
+@given(st.integers(-30, 3 * HOUR), st.integers(0, 3 * HOUR))
+@settings(max_examples=30)
+def test_an_average_is_that_of_the_points_and_collections_are_counted(
+    written: Path, start: int, length: int
+) -> None:
+    with history(written, MIDNIGHT + start, MIDNIGHT + start + length) as found:
+        values = found.points(LOAD.key).values
+        assert found.collections == len(values)
+        average = found.average(LOAD.key)
+        assert average == (pytest.approx(sum(values) / len(values)) if values else None)
+        assert found.average("no such series") is None
 
 
 def test_it_goes_on_where_another_process_stopped(folder: Path) -> None:

@@ -33,6 +33,7 @@ from stellwerk.metrics.monitor.http_server import Request
 from stellwerk.metrics.monitor.sources import collectors
 from stellwerk.metrics.reading import Reading, State
 from stellwerk.metrics.registry import Registry
+from stellwerk.metrics.report.process import Reports
 from stellwerk.settings import Settings
 from stellwerk.settings.cluster import load_cluster
 from stellwerk.settings.files import host_document
@@ -207,9 +208,10 @@ async def test_a_history_that_cannot_be_written_stops_nothing(
     assert len([one for one in caplog.messages if "history" in one]) == 1
 
 
-def api_of(found: Monitor, is_late: Callable[[], bool]) -> Api:
-    registry = Registry(Settings())
-    return Api(HOST, ["shop"], found.latest, registry, is_late, found._alerting)
+def api_of(found: Monitor, is_late: Callable[[], bool], folder: Path = Path()) -> Api:
+    settings = Settings()
+    reports = Reports(HOST, folder / "history", settings)
+    return Api(HOST, ["shop"], found.latest, Registry(settings), is_late, found._alerting, reports)
 
 
 async def asked(found: Monitor, path: str, method: str = "GET") -> tuple[int, Any]:
@@ -271,6 +273,30 @@ async def test_prometheus_gets_totals_and_nothing_once_collections_no_longer_com
     line = f'stellwerk_system_disk_read_bytes_total{{service="system"}} {steady.total}'
     assert line in answer.body.decode().splitlines()
     assert (await api_of(found, lambda: True).answer(Request("/metrics"))).status == 503
+
+
+@in_a_loop
+async def test_a_report_is_built_from_the_history_beside_the_collections(tmp_path: Path) -> None:
+    steady = Steady(system_metrics.CPU)
+    found = monitor(tmp_path, steady)
+    await run(found, lambda: steady.total >= 30)
+    api = api_of(found, found.is_late, tmp_path)
+    answer = await api.answer(Request("/api/report", {"period": "1h", "service": "system"}))
+    assert answer.status == 200
+    (line,) = json.loads(answer.body)["services"]["system"]
+    assert (line["metric"], line["minimum"], line["baseline"]) == ("system.cpu_percent", 10, 40)
+
+
+@in_a_loop
+async def test_a_report_that_cannot_be_is_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "history").mkdir()
+    (tmp_path / "history" / "current.sqlite").mkdir()
+    api = api_of(monitor(tmp_path), lambda: False, tmp_path)
+    unknown = await api.answer(Request("/api/report", {"period": "1y"}))
+    assert (unknown.status, b"expected one of 1h, 24h, 7d" in unknown.body) == (400, True)
+    unreadable = await api.answer(Request("/api/report"))
+    assert unreadable.status == 503
+    assert "current" in json.loads(unreadable.body)["error"]
 
 
 @pytest.fixture

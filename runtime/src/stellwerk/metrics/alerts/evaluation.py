@@ -161,11 +161,12 @@ def _unexplained(values: Values) -> Values:
     unreadable: list[tuple[Series, float]] = []
     for entry in values:
         series, value = entry
-        if series.metric is monitor.READABLE:
+        metric = series.metric
+        if metric is monitor.READABLE:
             unreadable.append(entry)
             continue
-        if series.metric.name == service.AVAILABILITY.name and value == 0:
-            down.add(series.metric.source)
+        if value == 0 and metric.name == service.AVAILABILITY.name:
+            down.add(metric.source)
         kept.append(entry)
     kept += [entry for entry in unreadable if entry[0].label("source") not in down]
     return kept

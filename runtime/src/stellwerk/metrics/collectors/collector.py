@@ -120,4 +120,9 @@ class Samples:
 
     def of(self, values: Iterable[tuple[Metric, float | None]]) -> list[Sample]:
         """A sample for each value that is known."""
-        return [Sample(self.series(metric), value) for metric, value in values if value is not None]
+        known, found = self._series, []
+        for metric, value in values:
+            if value is not None:
+                series = known.get(metric.key)
+                found.append(Sample(self.series(metric) if series is None else series, value))
+        return found

@@ -1,4 +1,6 @@
-"""HAProxy by its admin socket: requests, errors, times and queues of each backend."""
+"""HAProxy by its admin socket: requests, errors, times and queues of each backend, and how long
+its latest requests took.
+"""
 
 import csv
 from collections.abc import Iterator, Mapping
@@ -12,26 +14,36 @@ from stellwerk.metrics.collectors.collector import (
     SubjectCollector,
     Trouble,
 )
+from stellwerk.metrics.collectors.haproxy_log import RING, RequestLog
+from stellwerk.metrics.collectors.requests import Requests
 from stellwerk.metrics.declarations import haproxy as metrics
 from stellwerk.metrics.model import Sample, Source
 from stellwerk.metrics.rates import Share
-from stellwerk.metrics.reading import State
+from stellwerk.metrics.reading import Gap, State
 
-_QUESTION: Final = "show stat -1 2 -1"  # of all proxies, the backends as a whole
+_QUESTIONS: Final = (
+    "show stat -1 2 -1",  # of all proxies, the backends as a whole
+    f"show events {RING}",
+)
+_NO_RING: Final = "No such event sink"
 
 
 class HaproxyCollector(SubjectCollector):
-    """The HAProxy of this host; `services` names the service behind each backend."""
+    """The HAProxy of this host; `services` names the service behind each backend. `requests` counts
+    the latest requests, as far as it is of their services.
+    """
 
-    def __init__(self, socket: Path, services: Mapping[str, str]) -> None:
+    def __init__(self, socket: Path, services: Mapping[str, str], requests: Requests) -> None:
         super().__init__(Source.HAPROXY, "HAProxy", metrics.AVAILABILITY.series())
         self._api = RuntimeApi(socket)
         self._services = services
+        self._requests = requests
+        self._log = RequestLog()
         self._backends: dict[str, _Backend] = {}
 
     async def collect(self) -> Found:
         try:
-            said = await self._api.tell([_QUESTION])
+            said = await self._api.tell(_QUESTIONS)
         except HaproxyAwayError as error:
             raise Trouble(State.DOWN, f"HAProxy cannot be asked: {error}") from None
         except PermissionError as error:
@@ -39,12 +51,20 @@ class HaproxyCollector(SubjectCollector):
         if not said.startswith("#"):
             raise Trouble(State.DOWN, "HAProxy closed its socket without an answer")
         samples: list[Sample] = []
-        for row in rows(said):
+        statistics, _, shown = said.partition("\n\n")
+        for row in rows(statistics):
             name = row["# pxname"]
             if name not in self._backends:
                 self._backends[name] = _Backend(Samples(self._services.get(name), backend=name))
             samples += self._backends[name].samples(row)
-        return Found(samples)
+        if shown.startswith(_NO_RING):
+            gap = Gap(State.MISSING, f"HAProxy has no ring {RING!r}: run the deploy")
+            return Found(samples, gaps=(gap,))
+        for one in self._log.fresh(shown):
+            self._requests.add(
+                one.backend.encode(), one.method.encode(), one.path.encode(), one.seconds
+            )
+        return Found(samples, self._requests.take())
 
 
 class _Backend:

@@ -135,16 +135,17 @@ class _Endpoint:
         self, at: float, seconds: float, paths: Mapping[str, str], future: "asyncio.Future[Answer]"
     ) -> Reading:
         """What came of a question within so many seconds."""
-        question = f"{self._instance}: GET {paths[self.service]}"
         duration, state, error = seconds, State.UP, None
         samples: list[Sample] = []
         gaps: list[Gap] = []
         if not future.done():
             self.http.close()
-            state, error = State.FROZEN, f"{question} had no answer within {seconds:g} s"
+            state = State.FROZEN
+            error = f"{self._question(paths)} had no answer within {seconds:g} s"
         elif (problem := future.exception()) is not None:
             duration = 0.0
-            state, error = _state(problem), f"{question} failed: {_sentence(problem)}"
+            state = _state(problem)
+            error = f"{self._question(paths)} failed: {_sentence(problem)}"
         else:
             answer = future.result()
             duration = answer.seconds
@@ -153,7 +154,7 @@ class _Endpoint:
                 samples += self._numbers(answer.body, gaps)
             else:
                 state = State.DOWN
-                error = f"{question} was answered with status {answer.status}"
+                error = f"{self._question(paths)} was answered with status {answer.status}"
         samples += available(self._samples.series(metrics.AVAILABILITY), state)
         return Reading(
             Source.SERVICE,
@@ -165,6 +166,9 @@ class _Endpoint:
             tuple(samples),
             gaps=tuple(gaps),
         )
+
+    def _question(self, paths: Mapping[str, str]) -> str:
+        return f"{self._instance}: GET {paths[self.service]}"
 
     def _numbers(self, body: bytes, gaps: list[Gap]) -> list[Sample]:
         found: list[Sample] = []
@@ -191,7 +195,7 @@ class _Endpoint:
 def numbers(body: bytes) -> list[tuple[str, float]]:
     """Every number under `metrics` in a health answer; none where there are none."""
     try:
-        document: Any = json.loads(body)
+        document: Any = json.loads(body.decode())  # of bytes it would first guess the encoding
     except (ValueError, RecursionError):
         return []
     said = document.get("metrics") if isinstance(document, dict) else None

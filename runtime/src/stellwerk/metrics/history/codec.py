@@ -16,7 +16,7 @@ from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise, repeat
 from operator import add, mul, truediv
 from struct import Struct
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 SIGNIFICANT_DIGITS: Final = 5
 """Of numbers that are neither whole nor short decimals: an error of at most 0.005 %."""
@@ -88,10 +88,18 @@ def unpack(blob: bytes, rows: int, lowest: float) -> Column:
     """The column of so many rows that was packed. CodecError if it cannot be."""
     if not blob:
         return Column([lowest] * rows, None)
-    try:
-        return _unpacked(blob, rows)
-    except (zlib.error, struct.error, LookupError, ValueError) as error:
-        raise CodecError(f"a packed column of {len(blob)} bytes is damaged: {error}") from None
+    present, numbers, decimals = _parts(blob, rows)
+    return Column(_floats(numbers, decimals), present)
+
+
+def total(blob: bytes, rows: int, lowest: float) -> tuple[int, float]:
+    """How many values a column has and their sum, in half the time that unpacking takes. Errors as
+    of `unpack`.
+    """
+    if not blob:
+        return rows, rows * lowest
+    _, numbers, decimals = _parts(blob, rows)
+    return len(numbers), sum(numbers) / 10**decimals
 
 
 def _scaled(values: list[float]) -> tuple[list[int], int] | None:
@@ -120,7 +128,7 @@ def _rounded(values: list[float], largest: float) -> tuple[list[int], int] | Non
     return [round(value * 10**decimals) for value in rounded], decimals
 
 
-def _floats(numbers: Iterable[int], decimals: int) -> list[float]:
+def _floats(numbers: Iterable[float], decimals: int) -> list[float]:
     if not decimals:
         return list(map(float, numbers))
     return list(map(truediv, numbers, repeat(10**decimals)))
@@ -198,7 +206,18 @@ def _bitmap_length(rows: int) -> int:
     return (rows + 7) // 8
 
 
-def _unpacked(blob: bytes, rows: int) -> Column:
+_Parts: TypeAlias = tuple[list[bool] | None, Sequence[float], int]
+"""Which values are there, those, and how often they were multiplied by ten."""
+
+
+def _parts(blob: bytes, rows: int) -> _Parts:
+    try:
+        return _undamaged_parts(blob, rows)
+    except (zlib.error, struct.error, LookupError, ValueError) as error:
+        raise CodecError(f"a packed column of {len(blob)} bytes is damaged: {error}") from None
+
+
+def _undamaged_parts(blob: bytes, rows: int) -> _Parts:
     form, decimals, widths = _HEAD.unpack_from(blob)
     place = _HEAD.size
     present = None
@@ -207,13 +226,14 @@ def _unpacked(blob: bytes, rows: int) -> Column:
         present = [bit == "1" for bit in f"{bits:0{rows}b}"]
         place += _bitmap_length(rows)
     form &= (1 << _GAPS_BIT) - 1
+    values: Sequence[float]
     if form == _FLOATS:
         values = list(_inflated(blob[place:], 8, "d"))
     else:
-        values = _floats(_numbers(blob, place, form, widths), decimals)
+        values = list(_numbers(blob, place, form, widths))
     if len(values) != (rows if present is None else sum(present)):
         raise ValueError("it has another number of values than it says")
-    return Column(values, present)
+    return present, values, decimals
 
 
 def _numbers(blob: bytes, place: int, form: int, widths: int) -> Iterable[int]:

@@ -72,16 +72,18 @@ class Current:
                 self._series.forget()
 
     def _insert(self, time: int, samples: Iterable[Sample], observed: Iterable[Observed]) -> None:
-        number = self._series.number
-        values = [(number(series.key), value) for series, value in samples]
-        row = array("d", (math.nan,)) * len(self._series.known)
+        number, known = self._series.number, self._series.known
+        values = [
+            (known[key] if (key := series.key) in known else number(key), value)
+            for series, value in samples
+        ]
+        row = array("d", (math.nan,)) * len(known)
         for place, value in values:
             row[place] = value
         self._connection.execute("INSERT INTO collection VALUES (?, ?)", (time, row.tobytes()))
-        self._connection.executemany(
-            "INSERT INTO sketch VALUES (?, ?, ?)",
-            [(time, number(series.key), durations.packed()) for series, durations in observed],
-        )
+        sketches = [(time, number(one.series.key), one.durations.packed()) for one in observed]
+        if sketches:
+            self._connection.executemany("INSERT INTO sketch VALUES (?, ?, ?)", sketches)
 
 
 def read(path: Path, first: int, last: int) -> Rows:

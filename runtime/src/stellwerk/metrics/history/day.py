@@ -7,6 +7,7 @@ number, which is made of the hour and the number of the series.
 import sqlite3
 import zlib
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from itertools import compress
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from stellwerk.metrics.histogram import Histogram
-from stellwerk.metrics.history.codec import pack, unpack
+from stellwerk.metrics.history.codec import pack, total, unpack
 from stellwerk.metrics.history.database import SeriesNumbers, created, opened, transaction
 from stellwerk.metrics.history.errors import errors_of
 from stellwerk.metrics.history.rows import Points, Rows, Sketch
@@ -100,11 +101,30 @@ class Day:
         with errors_of(self._path):
             for place, lowest, blob in self._rows("chunk", (_place(one, series) for one in blocks)):
                 times = self._blocks[place >> _SERIES_BITS]
-                values, present = unpack(blob or b"", len(times), lowest)
-                points = Points(
-                    times if present is None else list(compress(times, present)), values
-                )
-                yield points.within(first, last)
+                yield _points(blob, times, lowest).within(first, last)
+
+    def totals(self, key: str, first: int, last: int) -> Iterator[tuple[int, float]]:
+        """How many values a series has from `first` to `last` and their sum, an hour at a time."""
+        series = self._number(key)
+        blocks = self._blocks_within(first, last)
+        if series is None or not blocks:
+            return
+        with errors_of(self._path):
+            for place, lowest, blob in self._rows("chunk", (_place(one, series) for one in blocks)):
+                times = self._blocks[place >> _SERIES_BITS]
+                if first <= times[0] and times[-1] <= last:
+                    yield total(blob or b"", len(times), lowest)
+                else:
+                    points = _points(blob, times, lowest).within(first, last)
+                    yield len(points.values), sum(points.values)
+
+    def collections(self, first: int, last: int) -> int:
+        """How many there were from `first` to `last`."""
+        blocks = self._blocks_within(first, last)
+        return sum(
+            bisect_right(times, last) - bisect_left(times, first)
+            for times in map(self._blocks.__getitem__, blocks)
+        )
 
     def durations(self, key: str, first: int, last: int) -> Iterator[Histogram]:
         """The histograms of a distribution that begin from `first` to `last`."""
@@ -201,6 +221,11 @@ class _Addition:
     def _sketch(self, place: int) -> Histogram:
         row = self._connection.execute("SELECT blob FROM sketch WHERE id = ?", (place,)).fetchone()
         return Histogram() if row is None else Histogram.unpacked(row[0])
+
+
+def _points(blob: bytes | None, times: "array[int]", lowest: float) -> Points:
+    values, present = unpack(blob or b"", len(times), lowest)
+    return Points(times if present is None else array("q", compress(times, present)), values)
 
 
 def _place(number: int, series: int) -> int:

@@ -1,5 +1,6 @@
 """Reads the history of a host, also while it is being written."""
 
+from array import array
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from functools import partial
@@ -47,9 +48,15 @@ class History:
         """The keys of all series of the period's days."""
         return {key for day in self._days for key in day.keys}.union(self._latest.columns)
 
+    @property
+    def collections(self) -> int:
+        """How many collections there were."""
+        packed = sum(day.collections(*self._span) for day in self._days)
+        return packed + len(self._latest.times)
+
     def points(self, key: str) -> Points:
         """The values of a series in the order of time."""
-        times: list[int] = []
+        times = array("q")  # adds up without an object for each
         values: list[float] = []
         in_order = True
         for piece in self._pieces(key):
@@ -58,6 +65,15 @@ class History:
             values.extend(piece.values)
         # Where the clock was set back, pieces overlap.
         return Points(times, values) if in_order else Points(times, values).sorted()
+
+    def average(self, key: str) -> float | None:
+        """The mean of a series; None where it has no values. Quicker than of its points."""
+        latest = self._latest.points(key).values
+        number, whole = len(latest), sum(latest)
+        for day in self._days:
+            for count, part in self._of_day(day, lambda day: day.totals(key, *self._span)):
+                number, whole = number + count, whole + part
+        return whole / number if number else None
 
     def durations(self, key: str) -> Histogram:
         """All durations of a distribution. Where its hour is packed they count from the period's

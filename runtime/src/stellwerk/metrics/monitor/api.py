@@ -1,7 +1,7 @@
 """The monitor's HTTP API: which document is at which path."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Final
 
@@ -11,6 +11,9 @@ from stellwerk.metrics.monitor import documents
 from stellwerk.metrics.monitor.http_server import Request, Response, document, problem
 from stellwerk.metrics.monitor.latest import Latest, observed
 from stellwerk.metrics.registry import Registry
+from stellwerk.metrics.report.process import ReportError, Reports
+from stellwerk.metrics.report.question import PATH as REPORT_PATH
+from stellwerk.metrics.report.question import Question, QuestionError
 
 SERVICE_PATH: Final = "/api/metrics/service/"
 
@@ -26,6 +29,7 @@ class Api:
         registry: Registry,
         is_late: Callable[[], bool],
         alerting: Alerting,
+        reports: Reports,
     ) -> None:
         self._host = host
         self._services = services
@@ -33,6 +37,7 @@ class Api:
         self._registry = registry
         self._is_late = is_late
         self._alerting = alerting
+        self._reports = reports
         self._exposition = Exposition()
 
     async def answer(self, request: Request) -> Response:
@@ -51,9 +56,12 @@ class Api:
             return self._metrics(None)
         if path.startswith(SERVICE_PATH):
             return self._metrics(path.removeprefix(SERVICE_PATH))
+        if path == REPORT_PATH:
+            return await self._report(request.query)
         return problem(
             HTTPStatus.NOT_FOUND,
-            f"There are /health, /metrics, /api/metrics, {SERVICE_PATH}NAME and /api/alerts.",
+            f"There are /health, /metrics, /api/metrics, {SERVICE_PATH}NAME, {REPORT_PATH} and"
+            " /api/alerts.",
         )
 
     def _health(self) -> Response:
@@ -69,6 +77,15 @@ class Api:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Collections no longer come.")
         page = self._exposition.page(self._latest.readings, self._latest.totals)
         return Response(HTTPStatus.OK, page.encode(), CONTENT_TYPE)
+
+    async def _report(self, query: Mapping[str, str]) -> Response:
+        try:
+            question = Question.of_query(query)
+            return Response(HTTPStatus.OK, await self._reports.document(question))
+        except QuestionError as error:
+            return problem(HTTPStatus.BAD_REQUEST, str(error))
+        except ReportError as error:
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
 
     def _metrics(self, service: str | None) -> Response:
         values = list(self._latest.values(service))

@@ -30,7 +30,7 @@ class Latest:
         """Take all that a collector found at one look, in place of what it found before. Returns
         the values in their metrics' units. `now` is in seconds of a monotonic clock.
         """
-        kept = [(one.at, list(self._rates.kept(one.samples, now))) for one in readings]
+        kept = [(one.at, self._rates.kept(one.samples, now)) for one in readings]
         self._readings[collector] = readings
         self._kept[collector] = kept
         for one in observed(readings):

@@ -17,6 +17,7 @@ from stellwerk.metrics.monitor.api import Api
 from stellwerk.metrics.monitor.daemon import Monitor
 from stellwerk.metrics.monitor.http_server import HttpServer
 from stellwerk.metrics.registry import Registry
+from stellwerk.metrics.report.process import Reports
 
 if TYPE_CHECKING:
     import ssl
@@ -65,7 +66,13 @@ async def serve(host: "HostFile", state: Path) -> None:
         alerting,
     )
     api = Api(
-        host.name, host.settings.services, monitor.latest, registry, monitor.is_late, alerting
+        host.name,
+        host.settings.services,
+        monitor.latest,
+        registry,
+        monitor.is_late,
+        alerting,
+        Reports(host.name, state / HISTORY, host.settings),
     )
     server = HttpServer(api.answer, _token(host))
     stopped = asyncio.ensure_future(stop.wait())

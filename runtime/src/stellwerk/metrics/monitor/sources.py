@@ -61,9 +61,17 @@ def _balancers(settings: "Settings") -> Iterator[Collector]:
         for name, service in settings.services.items()
         if service.backend_name is not None
     }
-    yield HaproxyCollector(HAPROXY_SOCKET, services)
-    requests = Requests(services, _endpoints(settings))
-    yield NginxCollector(settings.nginx.status_port, NGINX_LOG, services, requests)
+    # What comes through nginx is in its log, whole; HAProxy sees it as well, and would count twice.
+    public = set(settings.nginx.locations.values())
+    seen_by_nginx, seen_by_haproxy = (
+        Requests(
+            {backend: name for backend, name in services.items() if (name in public) is by_nginx},
+            _endpoints(settings),
+        )
+        for by_nginx in (True, False)
+    )
+    yield HaproxyCollector(HAPROXY_SOCKET, services, seen_by_haproxy)
+    yield NginxCollector(settings.nginx.status_port, NGINX_LOG, services, seen_by_nginx)
 
 
 def _postgresql(settings: "Settings") -> Iterator[Collector]:

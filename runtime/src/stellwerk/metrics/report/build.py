@@ -6,28 +6,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from stellwerk.metrics.histogram import Histogram
 from stellwerk.metrics.history.reader import History, history
 from stellwerk.metrics.model import NO_THRESHOLDS, Kind, Series, Thresholds
 from stellwerk.metrics.registry import METRICS, QUANTILES, Registry, series_by_key
 from stellwerk.metrics.report.figures import Figures
-from stellwerk.metrics.report.model import PERIODS, Durations, Line, Problem, Report
+from stellwerk.metrics.report.model import Durations, Line, Problem, Report
+from stellwerk.metrics.report.question import PERIODS, Question
 
 LATELY_SECONDS: Final = 300
 """The latest value of a distribution is the percentile of this time."""
 
+COMPARABLE: Final = 0.5
+"""A period before with fewer collections than this share of those in the period is no measure."""
+
+_MOMENT: Final = 0.001  # between two times of a history
 _ORDER: Final = {one.key: place for place, one in enumerate(METRICS)}
-
-
-@dataclass(frozen=True)
-class Question:
-    """What a report is to be about."""
-
-    period: str
-    """One of PERIODS."""
-    service: str | None = None
-    """Only this one, and all of its series."""
-    everything: bool = False
-    """Also series that have neither thresholds nor a baseline."""
 
 
 def build(
@@ -42,10 +36,16 @@ def build(
     seconds = PERIODS[question.period]
     with ExitStack() as stack:
         past, lately, now = (
-            stack.enter_context(history(folder, until - begin, until - end))
-            for begin, end in ((2 * seconds, seconds), (LATELY_SECONDS, 0), (seconds, 0))
+            stack.enter_context(history(folder, begin, end))
+            for begin, end in (
+                (until - 2 * seconds, until - seconds - _MOMENT),
+                (until - LATELY_SECONDS, until),
+                (until - seconds, until),
+            )
         )
-        source = _Source(registry, host, until, interval, past, lately, now)
+        comparable = past.collections >= COMPARABLE * now.collections
+        before = past if comparable else None
+        source = _Source(registry, host, until, interval, before, lately, now)
         lines = [
             line for series in _asked(now.keys, question) for line in source.lines(series, question)
         ]
@@ -90,7 +90,7 @@ class _Source:
     host: str
     until: float
     interval: float
-    past: History
+    past: History | None
     lately: History
     now: History
 
@@ -103,15 +103,16 @@ class _Source:
             return
         figures = Figures.of(self.now.points(series.key), self.until, self.interval)
         if figures is not None:
-            past = self.past.points(series.key).values
-            before = sum(past) / len(past) if past else None
+            before = self.past.average(series.key) if self.past else None
             yield Line(self.host, series, thresholds, figures, before, figures.average)
 
     def _percentiles(self, series: Series, question: Question) -> Iterator[Line]:
         baselines = self.registry.quantiles(series)
         whole = not series.labels or question.everything or question.service
         durations = Durations(
-            *(one.durations(series.key) for one in (self.now, self.lately, self.past))
+            self.now.durations(series.key),
+            self.lately.durations(series.key),
+            self.past.durations(series.key) if self.past else Histogram(),
         )
         for share in QUANTILES if whole else baselines:
             thresholds = baselines.get(share, NO_THRESHOLDS)

@@ -11,7 +11,8 @@ from stellwerk.metrics.histogram import Histogram
 from stellwerk.metrics.model import Bound, Status, Thresholds
 from stellwerk.metrics.registry import QUANTILES, series_by_key
 from stellwerk.metrics.report.figures import Figures
-from stellwerk.metrics.report.model import PERIODS, Durations, Line, Problem, Report
+from stellwerk.metrics.report.model import Durations, Line, Problem, Report
+from stellwerk.metrics.report.question import PERIODS
 from stellwerk.metrics.report.sentences import deviation_sentence, status_sentence
 
 _DIGITS: Final = 6  # more than any measurement has

@@ -3,14 +3,11 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from stellwerk.metrics.histogram import Histogram
-from stellwerk.metrics.model import Series, Status, Thresholds
+from stellwerk.metrics.model import Bound, Series, Status, Thresholds
 from stellwerk.metrics.report.figures import Figures
-
-PERIODS: Final = {"1h": 3600, "24h": 86400, "7d": 7 * 86400}
-"""What reports are made over, in seconds."""
 
 
 class Durations(NamedTuple):
@@ -40,7 +37,7 @@ class Line:
     thresholds: Thresholds
     figures: Figures
     before: float | None
-    """What `level` was in the period before."""
+    """What `level` was in the period before; None where too little is known of that."""
     level: float
     """The average, or the percentile, over the period."""
     share: float | None = None
@@ -59,6 +56,12 @@ class Line:
         """How far the latest value is off its baseline."""
         latest = self.figures.latest
         return None if latest is None else self.thresholds.deviation_percent(latest)
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the latest value is off its baseline to the bad side."""
+        deviation = self.deviation_percent or 0
+        return deviation > 0 if self.thresholds.bound is Bound.UPPER else deviation < 0
 
     @property
     def trend_percent(self) -> float | None:
@@ -108,7 +111,9 @@ class Report:
 
     def deviating(self) -> Iterator[Line]:
         """The lines whose latest value is too far off the baseline, to whichever side."""
-        for line in self.lines:
-            deviation = line.deviation_percent
-            if deviation is not None and abs(deviation) > self.deviation_percent:
-                yield line
+        return filter(self.deviates, self.lines)
+
+    def deviates(self, line: Line) -> bool:
+        """Whether the latest value of a line is too far off the baseline."""
+        deviation = line.deviation_percent
+        return deviation is not None and abs(deviation) > self.deviation_percent
