@@ -1,21 +1,19 @@
-"""The monitor of every host: its user, unit, credentials, and what it is told of the settings."""
+"""The monitor of every host: its unit, credentials, and what it is told of the settings."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from deploys.components import credentials, tls
-from deploys.components.base import HEADER, yaml_document
+from deploys.components.base import HEADER, MONITOR, yaml_document
 from deploys.engine.render import render
-from deploys.engine.resources import Activation, Check, ConfigSet, File, lines
+from deploys.engine.resources import Activation, Check, ConfigSet, File
 from stellwerk.metrics.monitor.certificate import CERTIFICATE, KEY
 from stellwerk.settings import Settings
 from stellwerk.settings.cluster import Cluster, ClusterHost
 from stellwerk.settings.files import host_document
 
-USER = "stellwerk-monitor"
 UNIT = "stellwerk-monitor.service"
 PATH = "/etc/stellwerk/monitor.yaml"
-STATE = "stellwerk-monitor"  # below /var/lib
 START_SECONDS = 30.0  # of which it needs 2, and 2 more where a source is frozen
 # What reading nginx's access log takes.
 _GROUPS = {"balancers": ("adm",)}
@@ -49,11 +47,11 @@ def configs(
     runtime: str,
     certificate: tls.HostCertificate | None,
 ) -> tuple[ConfigSet, ...]:
-    """In order; `runtime` is the name of the runtime's release.
+    """`runtime` is the name of the runtime's release.
 
     The monitor is restarted for a new release, setting of its own, password or certificate.
     """
-    return (_user(), _monitor(cluster, declared, runtime, certificate))
+    return (_monitor(cluster, declared, runtime, certificate),)
 
 
 def checks(settings: Settings) -> tuple[Check, ...]:
@@ -111,15 +109,6 @@ def _credentials(declared: ClusterHost) -> dict[str, str]:
     return {key: name for key, name in found.items() if name in wanted}
 
 
-def _user() -> ConfigSet:
-    text = lines(HEADER, f'u {USER} - "Stellwerk monitor" /var/lib/{STATE} /usr/sbin/nologin')
-    return ConfigSet(
-        "monitor-user",
-        files=(File(f"/etc/sysusers.d/{USER}.conf", text),),
-        activation=Activation(commands=(("systemd-sysusers", f"{USER}.conf"),)),
-    )
-
-
 def _monitor(
     cluster: Cluster,
     declared: ClusterHost,
@@ -140,10 +129,10 @@ def _monitor(
         header=HEADER,
         command=f"{settings.runtime.prefix}/releases/{runtime}/bin/stellwerk monitor",
         credentials=held,
-        user=USER,
+        user=MONITOR,
         groups=[group for role, names in _GROUPS.items() if role in declared.groups
                 for group in names],
-        state=STATE,
+        state=MONITOR,
         limits=settings.runtime.daemons.monitor,
     )  # fmt: skip
     told = f"{HEADER}\n{yaml_document(document(cluster, declared))}"

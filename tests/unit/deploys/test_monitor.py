@@ -99,7 +99,7 @@ def test_a_further_cache_restarts_no_monitor_of_another(load: Load) -> None:
 def configuration(
     cluster: Cluster, declared: ClusterHost, certificate: tls.HostCertificate | None = None
 ) -> ConfigSet:
-    _, found = monitor.configs(cluster, declared, "1", certificate)
+    (found,) = monitor.configs(cluster, declared, "1", certificate)
     return found
 
 
