@@ -61,6 +61,7 @@ def test_a_second_run_changes_nothing_and_restarts_nothing(platform: Platform) -
     assert platform.invocations() == before
 
 
+@pytest.mark.thorough
 def test_each_deploy_file_runs_alone_and_changes_nothing(solo: Platform) -> None:
     for file in sorted((REPOSITORY / "deploys").glob("*.py")):
         outcome = solo.run("-y", "--json", deploy=f"deploys/{file.name}")

@@ -121,6 +121,7 @@ def test_a_host_that_was_taken_out_is_forgotten_only_when_it_is_off(caches: Redi
     assert platform.deploy().totals["success"] == 0
 
 
+@pytest.mark.thorough
 def test_the_dead_master_is_replaced_by_an_empty_machine_that_follows_the_new_one(
     caches: RedisCluster, tmp_path: Path
 ) -> None:
