@@ -22,7 +22,6 @@ _GROUPS = {"balancers": ("adm",)}
 TOLD = (
     "baselines",
     "monitoring",
-    "nginx.status_port",
     "postgresql.database",
     "postgresql.port",
     "postgresql.roles.monitor",
@@ -39,6 +38,7 @@ TOLD = (
     "services.*.port_base",
     "tls.enabled",
 )
+TOLD_OF_GROUPS = {"balancers": ("nginx.locations", "nginx.status_port")}
 
 
 def configs(
@@ -63,7 +63,8 @@ def checks(settings: Settings) -> tuple[Check, ...]:
 def document(cluster: Cluster, declared: ClusterHost) -> dict[str, Any]:
     """What the monitor of a host is told, in the form of the host's settings file."""
     whole = host_document(cluster, declared)
-    told = picked(whole["settings"], [key.split(".") for key in TOLD])
+    keys = [*TOLD, *(key for group in declared.groups for key in TOLD_OF_GROUPS.get(group, ()))]
+    told = picked(whole["settings"], [key.split(".") for key in keys])
     told["monitoring"].pop("prometheus", None)  # another program's
     members = {one.name: whole["members"][one.name] for one in _members(cluster, declared)}
     return {**whole, "members": members, "settings": told}
