@@ -28,8 +28,6 @@ from stellwerk.scaling.schedule import Floor, floor_at
 from stellwerk.scaling.votes import winner
 
 _DAY: Final = 86400.0
-LONGEST_WAIT: Final = 6 * 3600.0
-"""The time for which less has to be demanded grows with regretted removals no longer than this."""
 
 
 def decide(policy: Policy, observations: Observations, state: State, now: datetime) -> Decision:
@@ -165,7 +163,7 @@ class _Judgement:
         rules = self.policy.rules
         regrets = sum(self.now - at < _DAY for at in self.state.regrets)
         return history.wait_after_regrets(
-            rules.stabilization_down_seconds, rules.regret_factor, regrets, LONGEST_WAIT
+            rules.stabilization_down_seconds, rules.regret_factor, regrets
         )
 
     def _stabilize(self, *, urgent: bool) -> None:

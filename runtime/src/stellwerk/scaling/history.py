@@ -2,9 +2,13 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from stellwerk.scaling.model import Change
 from stellwerk.settings.scaling_policy import Rate, Rates
+
+LONGEST_WAIT: Final = 6 * 3600.0
+"""The time for which less has to be demanded grows with regretted removals no longer than this."""
 
 
 def stabilized(
@@ -99,9 +103,9 @@ def last_change(changes: Iterable[Change]) -> float | None:
     return max((change.at for change in changes), default=None)
 
 
-def wait_after_regrets(seconds: float, factor: float, regrets: int, at_most: float) -> float:
+def wait_after_regrets(seconds: float, factor: float, regrets: int) -> float:
     """The time for which less has to be demanded after so many regretted removals."""
-    return min(seconds * factor**regrets, max(seconds, at_most))
+    return min(seconds * factor**regrets, max(seconds, LONGEST_WAIT))
 
 
 def healthy_enough(current: int, serving: int, percent: float) -> bool:

@@ -118,4 +118,4 @@ def _share(uses: Sequence[Use]) -> float:
 
 def _same_way(current: int, ratio: float, count: int) -> int:
     """The count, unless it lies the other way than the ratio that led to it."""
-    return max(current, count) if ratio > 1 else min(current, count)
+    return max(current, count) if ratio > 1 or current == 0 else min(current, count)
