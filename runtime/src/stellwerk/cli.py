@@ -12,6 +12,7 @@ COMMANDS: Final = {
     "releases": "stellwerk.instances.releases_command:releases",
     "rollout": "stellwerk.instances.rollout_command:rollout",
     "sample": "stellwerk.sample.command:sample",
+    "scaling": "stellwerk.scaling.command:scaling",
     "settings": "stellwerk.settings.command:settings",
 }
 """Where each command is, as module:name."""

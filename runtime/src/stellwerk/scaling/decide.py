@@ -271,7 +271,9 @@ class _Judgement:
     def _bound(self, floor: Floor, ceiling: int, recommended: int) -> None:
         if self.count < floor.instances:
             if self.current < floor.instances:
+                # What held the rules back is of no matter where the number has to rise.
                 self.cause = f"{floor.instances} is {floor.reason}"
+                self.held.clear()
             else:
                 self.held.append(Held(Hold.MINIMUM, f"{floor.instances} is {floor.reason}"))
             self.count = floor.instances

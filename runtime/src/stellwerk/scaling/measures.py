@@ -1,10 +1,10 @@
 """What the metrics of a service say over a window, as a whole and per instance. Pure."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stellwerk.scaling.model import CPU, Observations, Phase, Policy, Reading
-from stellwerk.scaling.series import Series
+from stellwerk.scaling.series import Over, Series
 from stellwerk.settings.scaling_policy import Across
 
 
@@ -30,13 +30,14 @@ class Measure:
 
 @dataclass(frozen=True)
 class Look:
-    """What a policy sees at a moment, in seconds since 1970."""
+    """What a policy sees at a moment, in seconds since 1970. Each measure is taken once."""
 
     policy: Policy
     seen: Observations
     now: float
     serving: tuple[Reading, ...]
     starting: tuple[Reading, ...]
+    _taken: dict[tuple[str, Across, float], Measure] = field(default_factory=dict, repr=False)
 
     @classmethod
     def at(cls, policy: Policy, seen: Observations, now: float) -> "Look":
@@ -48,10 +49,15 @@ class Look:
     ) -> Measure:
         """A metric over the evaluation period, or over so many seconds."""
         seconds = self.policy.rules.evaluation_period_seconds if seconds is None else seconds
-        series = self.seen.metrics.get(metric)
-        if series is not None:
-            return self._of_service(metric, series, seconds)
-        return self._of_instances(metric, across, seconds)
+        taken = self._taken.get((metric, across, seconds))
+        if taken is None:
+            series = self.seen.metrics.get(metric)
+            if series is not None:
+                taken = self._of_service(metric, series, seconds)
+            else:
+                taken = self._of_instances(metric, across, seconds)
+            self._taken[metric, across, seconds] = taken
+        return taken
 
     def samples(self, metric: str) -> list[float]:
         """A metric's samples in the evaluation period: the service's, or its instances' all."""
@@ -66,41 +72,42 @@ class Look:
             self.now - one.started_at < self.policy.rules.warm_up_seconds
         )
 
-    def mean(self, one: Reading, metric: str, seconds: float) -> float | None:
-        """An instance's mean over a window; of its CPU, what it used while warming up is left
-        out.
+    def over(self, one: Reading, metric: str, seconds: float) -> Over | None:
+        """What is known of an instance over a window; of its CPU, what it used while warming up is
+        left out.
         """
+        series = one.metrics.get(metric)
+        if series is None:
+            return None
         after = self.now - seconds
         if metric == CPU and one.started_at is not None:
             after = max(after, one.started_at + self.policy.rules.warm_up_seconds)
-        return one.series(metric).mean(after, self.now, stale_after=self._stale_after)
+        return series.over(after, self.now, stale_after=self._stale_after)
 
     @property
     def _stale_after(self) -> float:
         return self.policy.rules.stale_after_seconds
 
     def _of_service(self, metric: str, series: Series, seconds: float) -> Measure:
-        mean = series.mean(self.now - seconds, self.now, stale_after=self._stale_after)
-        if mean is None and metric in self.policy.rules.zero_when_missing:
-            mean = 0.0
-        newest = series.newest(self.now)
-        return Measure(mean, mean, None, newest[1] if newest and mean is not None else None)
+        over = series.over(self.now - seconds, self.now, stale_after=self._stale_after)
+        if over is None and metric in self.policy.rules.zero_when_missing:
+            over = Over(0.0, 0.0)
+        if over is None:
+            return Measure(None, None, None)
+        return Measure(over.mean, over.mean, None, over.latest)
 
     def _of_instances(self, metric: str, across: Across, seconds: float) -> Measure:
         known: list[float] = []
         latest: list[float] = []
         unknown, warming = 0, 0
         for one in self.serving:
-            mean = self.mean(one, metric, seconds)
             if metric == CPU and self.warms_up(one):
                 warming += 1
-            elif mean is None:
+            elif (over := self.over(one, metric, seconds)) is None:
                 unknown += 1
             else:
-                known.append(mean)
-                newest = one.series(metric).newest(self.now)
-                if newest:
-                    latest.append(newest[1])
+                known.append(over.mean)
+                latest.append(over.latest)
         if unknown and metric in self.policy.rules.zero_when_missing:
             known += [0.0] * unknown
             unknown = 0

@@ -153,13 +153,13 @@ def _uses(
     """What instances use that count, and those that are still to count."""
     ready, waiting = [], [Use(None, 1.0) for _ in look.starting]
     for one in look.serving:
-        mean = look.mean(one, metric, _period(look))
         if metric == CPU and look.warms_up(one):
             waiting.append(Use(None, 1.0))
-            continue
-        if mean is not None:
-            mean = max(0.0, _boosted(look, boost, metric, mean) - target.idle_value)
-        ready.append(Use(mean, 1.0))
+        elif (over := look.over(one, metric, _period(look))) is None:
+            ready.append(Use(None, 1.0))
+        else:
+            value = _boosted(look, boost, metric, over.mean)
+            ready.append(Use(max(0.0, value - target.idle_value), 1.0))
     return ready, waiting
 
 

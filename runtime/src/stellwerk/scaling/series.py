@@ -1,10 +1,17 @@
 """Samples of one metric over time, and what is known of it over a window. Pure."""
 
 import math
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
+
+
+class Over(NamedTuple):
+    """A metric over a window: its mean, and the newest value."""
+
+    mean: float
+    latest: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +43,13 @@ class Series:
                 return self.times[place], self.values[place]
         return None
 
-    def mean(self, after: float, until: float, *, stale_after: float) -> float | None:
-        """The mean over a window; None where there is no sample, or the newest is too old."""
+    def over(self, after: float, until: float, *, stale_after: float) -> "Over | None":
+        """What is known over a window; None where there is no sample, or the newest is too old."""
         newest = self.newest(until)
         if newest is None or until - newest[0] > stale_after:
             return None
         found = self.within(after, until)
-        return sum(found) / len(found) if found else None
-
-    def since(self, moment: float) -> "Series":
-        """The samples from a moment on."""
-        first = bisect_left(self.times, moment)
-        return Series(self.times[first:], self.values[first:]) if first else self
+        return Over(sum(found) / len(found), newest[1]) if found else None
 
 
 NOTHING: Final = Series()
