@@ -1,4 +1,4 @@
-"""Measures the scaler's policy: `python -m tests.bench scaling` shows each figure beside its bar."""
+"""Measures the scaler: `python -m tests.bench scaling` shows each figure beside its bar."""
 
 import math
 import time
