@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from stellwerk.scaling.model import CPU, Observations, Phase, Policy, Reading
 from stellwerk.scaling.series import Over, Series
@@ -28,6 +29,9 @@ class Measure:
         return self.high is None
 
 
+_UNKNOWN: Final = Measure(None, None, 0)
+
+
 @dataclass(frozen=True)
 class Look:
     """What a policy sees at a moment, in seconds since 1970. Each measure is taken once."""
@@ -37,12 +41,15 @@ class Look:
     now: float
     serving: tuple[Reading, ...]
     starting: tuple[Reading, ...]
+    names: frozenset[str]  # of the metrics that any instance has
     _taken: dict[tuple[str, Across, float], Measure] = field(default_factory=dict, repr=False)
 
     @classmethod
     def at(cls, policy: Policy, seen: Observations, now: float) -> "Look":
         """A look at what is seen now."""
-        return cls(policy, seen, now, seen.of(Phase.SERVING), seen.of(Phase.STARTING))
+        serving = seen.of(Phase.SERVING)
+        names = frozenset().union(*(one.metrics for one in serving))
+        return cls(policy, seen, now, serving, seen.of(Phase.STARTING), names)
 
     def measure(
         self, metric: str, across: Across = "average", seconds: float | None = None
@@ -97,6 +104,8 @@ class Look:
         return Measure(over.mean, over.mean, None, over.latest)
 
     def _of_instances(self, metric: str, across: Across, seconds: float) -> Measure:
+        if metric not in self.names and metric not in self.policy.rules.zero_when_missing:
+            return _UNKNOWN
         known: list[float] = []
         latest: list[float] = []
         unknown, warming = 0, 0
@@ -112,7 +121,7 @@ class Look:
             known += [0.0] * unknown
             unknown = 0
         if not known:
-            return Measure(None, None, 0)
+            return _UNKNOWN
         silent = unknown + warming + len(self.starting)
         return Measure(
             low=_across(across, known, silent),
