@@ -1,1 +1,1 @@
-"""When the number of a service's instances changes: policy, forecasts, simulation."""
+"""When the number of a service's instances changes: policy and simulation."""

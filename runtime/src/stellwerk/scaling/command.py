@@ -82,7 +82,6 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     help="Time until a new instance serves.",
 )
 @click.option("--days", type=click.FloatRange(0, min_open=True), help="Only the first so many.")
-@click.option("--predict", is_flag=True, help="Act on forecasts as well, beside the rules alone.")
 @click.option(
     "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Draw what happens."
 )

@@ -29,7 +29,6 @@ class Options:
     capacity: float | None = None
     start_seconds: float = 60.0
     days: float | None = None
-    predict: bool = False
 
 
 @dataclass(frozen=True)
