@@ -78,7 +78,9 @@ class _Judgement:
         self.count = min(instances, most)
         left = (self.state.override.until if self.state.override else self.now) - self.now
         self.cause = f"an operator has set it for another {left / 60:.0f} min"
-        return self._decided(instances, self._with_change(self.state, by_rules=False))
+        raised = self.count if self.count > self.policy.maximum else None
+        state = replace(self.state, raised_maximum=raised)
+        return self._decided(instances, self._with_change(state, by_rules=False))
 
     def _judged(self) -> Decision:
         self._vote()

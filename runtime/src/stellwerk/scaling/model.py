@@ -199,21 +199,26 @@ class State:
         )
         if newest <= now:
             return self
-        back = newest - now
+        return self.shifted(now - newest)
+
+    def shifted(self, seconds: float) -> "State":
+        """The same with all times moved on: the clock was set by so much."""
         emergency = self.emergency and replace(
             self.emergency,
-            since=self.emergency.since - back,
-            last_breach=self.emergency.last_breach - back,
-            last_step=None if self.emergency.last_step is None else self.emergency.last_step - back,
+            since=self.emergency.since + seconds,
+            last_breach=self.emergency.last_breach + seconds,
+            last_step=None
+            if self.emergency.last_step is None
+            else self.emergency.last_step + seconds,
         )
         return replace(
             self,
-            recommendations=tuple((at - back, count) for at, count in self.recommendations),
-            changes=tuple(replace(one, at=one.at - back) for one in self.changes),
-            regrets=tuple(at - back for at in self.regrets),
+            recommendations=tuple((at + seconds, count) for at, count in self.recommendations),
+            changes=tuple(replace(one, at=one.at + seconds) for one in self.changes),
+            regrets=tuple(at + seconds for at in self.regrets),
             emergency=emergency,
             bursts=tuple(
-                (metric, replace(one, last_breach=one.last_breach - back))
+                (metric, replace(one, last_breach=one.last_breach + seconds))
                 for metric, one in self.bursts
             ),
         )

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from stellwerk import notify
+from stellwerk.instances.agent.capacity import capacity
 from stellwerk.instances.agent.units import UnitError
 from stellwerk.instances.configuration import AgentConfiguration
 from stellwerk.instances.model import Role, Sighting, Snapshot
@@ -151,6 +152,7 @@ class Agent:
             self._configuration.release,
             self._status(),
             self._apps.samples() if self._apps is not None else (),
+            capacity=capacity() if self._apps is not None else None,
             sample_retention=self._configuration.sample_retention,
         )
 
