@@ -70,16 +70,14 @@ def within_limits(
         room.take(sizes[name], 1)
         heappush(waiting, (_urgency(decisions[name], granted[name]), name))
     return {
-        name: _cut(one, granted[name], cut[name]) if name in cut else one
+        name: cut_to(one, granted[name], f"the limit of {cut[name]} allows {granted[name]}")
+        if name in cut
+        else one
         for name, one in decisions.items()
     }
 
 
-def _urgency(decision: Decision, granted: int) -> tuple[bool, float]:
-    return (not decision.in_emergency, granted / max(1, decision.desired))
-
-
-def _cut(decision: Decision, count: int, limit: str) -> Decision:
+def cut_to(decision: Decision, count: int, why: str) -> Decision:
     """The decision with as many as there was room for; it is remembered as that."""
     state, now = decision.state, decision.at.timestamp()
     earlier = tuple(change for change in state.changes if change.at < now)
@@ -88,7 +86,11 @@ def _cut(decision: Decision, count: int, limit: str) -> Decision:
     return replace(
         decision,
         desired=count,
-        held=(*decision.held, Held(Hold.LIMIT, f"the limit of {limit} allows {count}")),
+        held=(*decision.held, Held(Hold.LIMIT, why)),
         state=replace(state, changes=(*earlier, *made)),
         undrain=decision.undrain if count > decision.current else (),
     )
+
+
+def _urgency(decision: Decision, granted: int) -> tuple[bool, float]:
+    return (not decision.in_emergency, granted / max(1, decision.desired))
