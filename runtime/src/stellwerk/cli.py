@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "releases": "stellwerk.instances.releases_command:releases",
     "rollout": "stellwerk.instances.rollout_command:rollout",
     "sample": "stellwerk.sample.command:sample",
+    "scaler": "stellwerk.scaling.scaler.command:scaler",
     "scaling": "stellwerk.scaling.command:scaling",
     "settings": "stellwerk.settings.command:settings",
 }
