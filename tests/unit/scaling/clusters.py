@@ -16,8 +16,9 @@ from stellwerk.instances.model import (
 )
 from stellwerk.scaling.records import CPU_OF_A_CORE, MEMORY_BYTES, Findings, Memory
 from stellwerk.scaling.series import Series
-from stellwerk.settings.files import HostFile, Member
+from stellwerk.settings.files import HostFile, Member, settings_document
 from stellwerk.settings.root import Settings
+from tests.unit.instances.ledger_server import DATABASE
 
 NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
 MEGABYTE = 1024**2
@@ -55,6 +56,19 @@ def host_file(address: str = "192.0.2.41", **scaling: Any) -> HostFile:
         ),
         settings,
     )
+
+
+def document(address: str) -> dict[str, Any]:
+    """The settings file of db-1, with the ledger at an address."""
+    host = host_file(address)
+    members = {
+        one.name: {"address": one.address, "groups": list(one.groups)} for one in host.members
+    }
+    return {
+        "host": "db-1",
+        "members": members,
+        "settings": settings_document(host.settings) | {"postgresql": {"database": DATABASE}},
+    }
 
 
 def instance(number: int, state: State = State.READY, *, host: str | None = None) -> Instance:

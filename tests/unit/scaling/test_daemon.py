@@ -24,11 +24,10 @@ from stellwerk.scaling.scaler import daemon
 from stellwerk.scaling.scaler.daemon import Scaler
 from stellwerk.scaling.scaler.notices import Kind, Notice
 from stellwerk.scaling.scaler.source import HealthAnswers, Target, numbers
-from stellwerk.settings.files import settings_document
 from stellwerk.settings.scaling import Route
-from tests.unit.instances.ledger_server import DATABASE, LEDGER, PASSWORD, LedgerServer
+from tests.unit.instances.ledger_server import LEDGER, PASSWORD, LedgerServer
 from tests.unit.instances.test_ledger_away import start, stop
-from tests.unit.scaling.clusters import host_file
+from tests.unit.scaling.clusters import document, host_file
 
 pytestmark = pytest.mark.programs
 
@@ -287,18 +286,6 @@ def test_without_settings_or_a_password_it_ends_with_one_sentence(tmp_path: Path
     unknown = program(settings, CREDENTIALS_DIRECTORY=str(tmp_path))
     assert "The credential postgresql.ledger cannot be read" in unknown.communicate()[1]
     assert (missing.returncode, unknown.returncode) == (1, 1)
-
-
-def document(address: str) -> dict[str, Any]:
-    host = host_file(address)
-    members = {
-        one.name: {"address": one.address, "groups": list(one.groups)} for one in host.members
-    }
-    return {
-        "host": "db-1",
-        "members": members,
-        "settings": settings_document(host.settings) | {"postgresql": {"database": DATABASE}},
-    }
 
 
 def test_the_program_leads_says_so_to_systemd_and_ends_on_sigterm(

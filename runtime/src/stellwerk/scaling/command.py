@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stellwerk.instances.cluster_command import ClusterGroup
+from stellwerk.scaling.operating import COMMANDS
 from stellwerk.settings.errors import SettingsError, did_you_mean
 
 if TYPE_CHECKING:
@@ -22,9 +24,13 @@ class _BadInputError(click.ClickException):
     exit_code = BAD_INPUT
 
 
-@click.group()
+@click.group(cls=ClusterGroup)
 def scaling() -> None:
     """How the number of instances follows the load."""
+
+
+for _command in COMMANDS:
+    scaling.add_command(_command)
 
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
