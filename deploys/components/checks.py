@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from deploys.components import agent, haproxy, nginx, postgresql, redis, sentinel
+from deploys.components import agent, haproxy, nginx, postgresql, redis, scaler, sentinel
 from deploys.engine.resources import Check, Facts
 from stellwerk.instances.model import Snapshot, State
 from stellwerk.settings.cluster import Cluster, ClusterHost
@@ -37,7 +37,7 @@ def wanted(
         found.append(sentinel.health(cluster, declared, reachable))
     if "databases" in groups:
         found += postgresql.checks(facts)
-    found += agent.checks(declared)
+    found += [*agent.checks(declared), *scaler.checks(cluster, declared)]
     if "apps" in groups:
         found += instances(declared, snapshot)
     if "balancers" in groups:

@@ -23,6 +23,7 @@ from stellwerk.scaling.ledger import APPLICATION, ScalingLedger
 from stellwerk.scaling.scaler import daemon
 from stellwerk.scaling.scaler.daemon import Scaler
 from stellwerk.scaling.scaler.notices import Kind, Notice
+from stellwerk.scaling.scaler.settings_file import SettingsFile
 from stellwerk.scaling.scaler.source import HealthAnswers, Target, numbers
 from stellwerk.settings.scaling import Route
 from tests.unit.instances.ledger_server import LEDGER, PASSWORD, LedgerServer
@@ -71,7 +72,7 @@ async def scaling(
         )
 
     host = parts.pop("host", None) or host_file(check_interval_seconds=1)
-    scaler = Scaler(host, connect, parts.get("source", Silent()), parts.get("outputs", []))
+    scaler = Scaler(lambda: host, connect, parts.get("source", Silent()), parts.get("outputs", []))
     task = asyncio.ensure_future(scaler.run())
     try:
         yield task
@@ -312,3 +313,24 @@ def test_the_program_leads_says_so_to_systemd_and_ends_on_sigterm(
             process.communicate()
             shop.psql(f"DROP ROLE {login}")
     assert said == ["STATUS=Leads.", "READY=1"]
+
+
+def test_changed_settings_are_followed_and_broken_ones_are_not(tmp_path: Path) -> None:
+    file = tmp_path / "settings.yaml"
+
+    def write(text: str) -> None:
+        fresh = tmp_path / "fresh"
+        fresh.write_text(text)
+        fresh.replace(file)
+
+    write(yaml.safe_dump(document("192.0.2.1")))
+    settings = SettingsFile(file)
+    first = settings()
+    assert settings() is first
+    changed = document("192.0.2.1")
+    changed["settings"]["scaling"]["check_interval_seconds"] = 30
+    write(yaml.safe_dump(changed))
+    second = settings()
+    assert second.settings.scaling.check_interval_seconds == 30
+    write("{")
+    assert settings() is second

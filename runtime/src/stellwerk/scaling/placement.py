@@ -4,7 +4,7 @@ A service is spread over the hosts first, so that the loss of one costs it littl
 have as many of it, the one with the most cores and memory to spare comes first.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -42,6 +42,16 @@ class Placement:
     unplaced: int = 0
 
 
+@dataclass
+class _Use:
+    """What the wanted instances on a host may use; `coming`: memory of those that use none yet."""
+
+    instances: int = 0
+    cpu_percent: float = 0.0
+    memory: int = 0
+    coming: int = 0
+
+
 class Floorplan:
     """The hosts at one judgement: what is placed takes room from what is placed after it.
 
@@ -61,40 +71,59 @@ class Floorplan:
         self._hosts = {one.name: one for one in hosts}
         self._order = {name: place for place, name in enumerate(self._hosts)}
         self._sizes = sizes
-        self._desired = Counter(desired)
         self._present = present
+        self._counts: dict[str, Counter[str]] = defaultdict(Counter)
+        self._use: dict[str, _Use] = defaultdict(_Use)
+        for (service, host), count in desired.items():
+            self._counts[service][host] = 0
+            for _ in range(count):
+                self._add(service, host)
 
     def place(self, service: str, total: int) -> Placement:
         """Have so many instances of a service, with as few changes as that takes."""
-        unplaced = 0
+        counts, unplaced = self._counts[service], 0
         self._move_from_lost(service)
-        while self._total(service) < total:
+        while counts.total() < total:
             host = self._next_to_have(service)
             if host is None:
-                unplaced = total - self._total(service)
+                unplaced = total - counts.total()
                 break
-            self._desired[service, host] += 1
-        while self._total(service) > total:
-            self._desired[service, self._next_to_lose(service)] -= 1
-        return Placement(self._counts(service), unplaced)
+            self._add(service, host)
+        while counts.total() > total:
+            self._remove(service, self._next_to_lose(service))
+        return Placement(dict(counts), unplaced)
 
-    def _counts(self, service: str) -> dict[str, int]:
-        return {host: count for (of, host), count in self._desired.items() if of == service}
+    def _add(self, service: str, host: str) -> None:
+        self._take(service, host, 1)
+        self._counts[service][host] += 1
 
-    def _total(self, service: str) -> int:
-        return sum(self._counts(service).values())
+    def _remove(self, service: str, host: str) -> None:
+        self._counts[service][host] -= 1
+        self._take(service, host, -1)
+
+    def _take(self, service: str, host: str, sign: int) -> None:
+        """Take room of one instance, or give it back, where so many others are wanted."""
+        use, size = self._use[host], self._sizes.get(service)
+        use.instances += sign
+        if size is None:
+            return
+        use.cpu_percent += sign * size.cpu_percent
+        use.memory += sign * size.memory
+        if self._counts[service][host] >= self._of(service, host).serving:
+            use.coming += sign * size.memory
 
     def _move_from_lost(self, service: str) -> None:
         """What a lost host had goes to others; without room it stays where it is, as it may come
         back with the host.
         """
-        for lost in [host for host in self._counts(service) if self._is_lost(service, host)]:
-            while self._desired[service, lost]:
+        counts = self._counts[service]
+        for lost in [host for host in counts if self._is_lost(service, host)]:
+            while counts[lost]:
                 host = self._next_to_have(service)
                 if host is None:
                     return
-                self._desired[service, lost] -= 1
-                self._desired[service, host] += 1
+                self._remove(service, lost)
+                self._add(service, host)
 
     def _is_lost(self, service: str, host: str) -> bool:
         """Whether a host is gone, as far as a service is concerned: instances of it that still
@@ -106,78 +135,57 @@ class Floorplan:
     def _next_to_have(self, service: str) -> str | None:
         """The host for one more; None where none has room for it."""
         fit = [one for one in self._hosts.values() if not one.lost and self._fits(service, one)]
-        if not fit:
-            return None
 
         def rank(one: AppHost) -> tuple[bool, int, float, int, int]:
-            count = self._desired[service, one.name]
-            recallable = self._of(service, one.name).leaving > 0 and not self._grew(service, one)
             return (
-                not recallable,
-                count,
+                not self._can_have_back(service, one.name),
+                self._counts[service][one.name],
                 self._share_with(service, one),
-                self._instances_on(one.name),
+                self._use[one.name].instances,
                 self._order[one.name],
             )
 
-        return min(fit, key=rank).name
-
-    def _grew(self, service: str, host: AppHost) -> bool:
-        """Whether more are wanted of a service on a host than there are that stay."""
-        of = self._of(service, host.name)
-        return self._desired[service, host.name] > of.serving + of.starting + of.failed
+        return min(fit, key=rank).name if fit else None
 
     def _next_to_lose(self, service: str) -> str:
         """The host for one less: what does not serve goes first, then what has nothing to do."""
+        counts = self._counts[service]
 
         def rank(host: str) -> tuple[bool, bool, int, bool, float, int]:
             of, known = self._of(service, host), self._hosts.get(host)
             return (
                 known is None or known.lost,
                 of.failed > 0,
-                self._desired[service, host],
+                counts[host],
                 of.idle > 0,
                 0.0 if known is None else self._share_with(service, known),
                 self._order.get(host, 0),
             )
 
-        return max((host for host, count in self._counts(service).items() if count), key=rank)
+        return max((host for host, count in counts.items() if count), key=rank)
 
     def _of(self, service: str, host: str) -> Present:
         return self._present.get((service, host), Present())
 
+    def _can_have_back(self, service: str, host: str) -> bool:
+        """Whether one more there is one that leaves, as no more are wanted than those that stay."""
+        of = self._of(service, host)
+        staying = of.serving + of.starting + of.failed
+        return of.leaving > 0 and self._counts[service][host] <= staying
+
     def _fits(self, service: str, host: AppHost) -> bool:
         """Whether the host's free memory is enough for one more, beside those that are to come."""
         free = host.capacity.free_memory_bytes
-        if free is None:
-            return True
-        coming = sum(
-            self._sizes[of].memory * self._coming(of, host.name)
-            for of, on in self._desired
-            if on == host.name and of in self._sizes
-        )
-        return free - coming >= self._sizes[service].memory
-
-    def _coming(self, service: str, host: str) -> int:
-        """How many more there will be than use memory already."""
-        of = self._of(service, host)
-        return max(0, self._desired[service, host] - of.serving)
-
-    def _instances_on(self, host: str) -> int:
-        return sum(count for (_, on), count in self._desired.items() if on == host)
+        return free is None or free - self._use[host.name].coming >= self._sizes[service].memory
 
     def _share_with(self, service: str, host: AppHost) -> float:
         """The share of a host's cores or memory, the larger one, that its instances may use with
         one more. What the host has not said counts as none.
         """
-        cpu, memory = self._sizes[service].cpu_percent, float(self._sizes[service].memory)
-        for (of, on), count in self._desired.items():
-            if on == host.name and of in self._sizes:
-                cpu += count * self._sizes[of].cpu_percent
-                memory += count * self._sizes[of].memory
+        use, size = self._use[host.name], self._sizes[service]
         shares = [0.0]
         if host.capacity.cores:
-            shares.append(cpu / (_CORE * host.capacity.cores))
+            shares.append((use.cpu_percent + size.cpu_percent) / (_CORE * host.capacity.cores))
         if host.capacity.memory_bytes:
-            shares.append(memory / host.capacity.memory_bytes)
+            shares.append((use.memory + size.memory) / host.capacity.memory_bytes)
         return max(shares)

@@ -22,6 +22,7 @@ from stellwerk.scaling.scaler.judging import Rulebook, Verdict, judge
 from stellwerk.scaling.scaler.notices import Outputs, tell_all
 from stellwerk.scaling.scaler.source import Source, Target
 from stellwerk.settings.files import HostFile
+from stellwerk.settings.root import Settings
 
 PULSE_SECONDS: Final = 2.0
 """How often the leader looks for news, and another one whether it can lead. With the silence after
@@ -47,20 +48,24 @@ def no_forecast(at: datetime) -> Mapping[str, Prediction]:
 
 
 class Scaler:
-    """The scaler of one host. `connect` opens a connection to the ledger."""
+    """The scaler of one host.
+
+    + settings: the present settings; another object where they have changed
+    + connect: opens a connection to the ledger
+    """
 
     def __init__(
         self,
-        host: HostFile,
+        settings: Callable[[], HostFile],
         connect: Connect,
         source: Source,
         outputs: Sequence[Outputs],
         forecast: Forecast = no_forecast,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._host = host
-        self._settings = host.settings
-        self._rulebook = Rulebook.of(host)
+        self._read_settings = settings
+        self._host = settings()
+        self._rulebook = Rulebook.of(self._host)
         self._connect = connect
         self._source = source
         self._outputs = outputs
@@ -113,7 +118,8 @@ class Scaler:
             if step := clocks.step(pulse.at, asked, now):
                 _logger.warning("The ledger's clock was set by %.0f s; measuring anew.", step)
                 await ledger.clock_was_set(step)
-            if now >= judge_at or (pulse.orders, silent) != news:
+            changed = self._refresh() or (pulse.orders, silent) != news
+            if changed or now >= judge_at:
                 done = await self._judge(ledger, silent)
                 judge_at = now + (self._settings.scaling.check_interval_seconds if done else 0)
                 news = (pulse.orders, silent)
@@ -121,6 +127,17 @@ class Scaler:
                 await ledger.prune(self._settings.scaling.metrics_retention_seconds)
                 prune_at = now + _PRUNE_SECONDS
             await asyncio.sleep(PULSE_SECONDS)
+
+    @property
+    def _settings(self) -> Settings:
+        return self._host.settings
+
+    def _refresh(self) -> bool:
+        """Take up changed settings; whether there are any."""
+        host, before = self._read_settings(), self._host
+        if host is not before:
+            self._host, self._rulebook = host, Rulebook.of(host)
+        return host is not before
 
     def _silent(self, heard: Heard, now: float) -> frozenset[tuple[str, str]]:
         expected = [(one.name, str(role)) for role in Role for one in self._host.group(str(role))]

@@ -198,11 +198,11 @@ class _Round:
             yield Kind.EMERGENCY, self._notice(Kind.EMERGENCY, decision, text)
         if decision.held_by(Hold.LIMIT):
             yield Kind.LIMIT, self._notice(Kind.LIMIT, decision, decision.sentence)
-        for one in self.sight.failed(name):
+        for one in self.sight.instances(name, State.FAILED):
             yield str(one.key), self._notice(Kind.FAILURE, decision, _failure(one))
         # One that is tried again has not recovered yet.
-        for one in self.findings.snapshot.of(name):
-            if one.state is State.STARTING and str(one.key) in self._memory(name).standing:
+        for one in self.sight.instances(name, State.STARTING):
+            if str(one.key) in self._memory(name).standing:
                 yield str(one.key), None
 
     def _notice(self, kind: Kind, decision: Decision, text: str) -> Notice:

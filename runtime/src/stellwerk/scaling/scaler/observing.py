@@ -54,8 +54,13 @@ class Sight:
             balanced=surroundings.balanced,
             lost_after=timedelta.max,
         )
+        self._instances: dict[str, list[Instance]] = defaultdict(list)
+        self._desired: dict[str, dict[str, int]] = defaultdict(dict)
+        for (service, host), count in findings.snapshot.desired.items():
+            self._desired[service][host] = count
         self._readings: dict[str, list[tuple[Instance, Reading]]] = defaultdict(list)
         for instance in findings.snapshot.instances.values():
+            self._instances[instance.key.service].append(instance)
             reading = self._reading(instance)
             if reading is not None:
                 self._readings[instance.key.service].append((instance, reading))
@@ -67,14 +72,11 @@ class Sight:
 
     def desired(self, service: str) -> dict[str, int]:
         """The wanted numbers of a service by host."""
-        found = self._findings.snapshot.desired
-        return {host: count for (of, host), count in found.items() if of == service}
+        return dict(self._desired[service])
 
-    def failed(self, service: str) -> tuple[Instance, ...]:
-        """The instances that did not become or stay healthy; not those of hosts that are lost."""
-        return tuple(
-            one for one in self._findings.snapshot.of(service) if one.state is State.FAILED
-        )
+    def instances(self, service: str, state: State) -> tuple[Instance, ...]:
+        """The instances of a service that say they are in a state."""
+        return tuple(one for one in self._instances[service] if one.state is state)
 
     def hosts(self) -> tuple[AppHost, ...]:
         """The app hosts of the settings."""

@@ -19,9 +19,9 @@ from stellwerk.instances.connection import Connection, open_connection
 from stellwerk.scaling.ledger import APPLICATION
 from stellwerk.scaling.scaler.daemon import Scaler
 from stellwerk.scaling.scaler.notices import Journal
+from stellwerk.scaling.scaler.settings_file import SettingsFile
 from stellwerk.scaling.scaler.source import HealthAnswers
 from stellwerk.settings.errors import SettingsError
-from stellwerk.settings.files import HostFile, read_host_file
 
 CREDENTIAL: Final = "postgresql.ledger"
 
@@ -30,8 +30,7 @@ def main(settings: Path) -> None:
     """Run until SIGTERM; what prevents that is said in one sentence."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        host = read_host_file(settings)
-        asyncio.run(serve(host, password(os.environ)))
+        asyncio.run(serve(SettingsFile(settings), password(os.environ)))
     except (SettingsError, AccessError) as error:
         sys.exit(f"Error: {error}")
 
@@ -45,20 +44,20 @@ def password(environment: Mapping[str, str]) -> str:
         raise AccessError(f"The credential {CREDENTIAL} cannot be read: {error}") from None
 
 
-async def serve(host: HostFile, secret: str) -> None:
+async def serve(settings: SettingsFile, secret: str) -> None:
     """Run until SIGTERM or SIGINT. Raises AccessError where the cluster has no ledger."""
-    login = login_of(host.settings.postgresql.roles.ledger, secret)
-    address = ledger_address(host, login)
 
     async def connect() -> Connection:
+        host = settings()
+        login = login_of(host.settings.postgresql.roles.ledger, secret)
         return await open_connection(
-            address, secret, f"{APPLICATION} {host.name}", lambda _reason: None
+            ledger_address(host, login), secret, f"{APPLICATION} {host.name}", lambda _reason: None
         )
 
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    scaler = Scaler(host, connect, HealthAnswers(), [Journal()])
+    scaler = Scaler(settings, connect, HealthAnswers(), [Journal()])
     running = asyncio.ensure_future(scaler.run())
     stopped = asyncio.ensure_future(stop.wait())
     watched = asyncio.ensure_future(_keep_watchdog())
