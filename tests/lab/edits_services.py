@@ -10,6 +10,7 @@ CORE, BROKER, EVENTS, FRONTEND = (
 ALL = frozenset({CORE, BROKER, EVENTS, FRONTEND})
 APPS = ("app-1", "app-2")
 COMMAND = '["/opt/stellwerk/current/bin/stellwerk", "sample", "serve"]'
+SCALER = frozenset({"db-1 stellwerk-scaler.service"})
 AGENTS = frozenset(f"{host} stellwerk-agent.service" for host in ("lb-1", *APPS))
 HAPROXY = frozenset({"lb-1 haproxy.service"})
 NGINX = frozenset({"lb-1 nginx.service"})  # its servers change with every instance that moves
@@ -152,7 +153,7 @@ UPGRADE = (
     Edit(
         "The runtime: another release",
         runtime="\nEDITION = 2\n",
-        restarts=AGENTS,
+        restarts=AGENTS | SCALER,
         rolls=SAMPLES,
     ),
 )
@@ -160,7 +161,7 @@ DOWNGRADE = (
     Edit(
         "The runtime: back to the release of before",
         runtime="",
-        restarts=AGENTS,
+        restarts=AGENTS | SCALER,
         rolls=SAMPLES,
     ),
 )
