@@ -87,6 +87,28 @@ def test_a_lost_hosts_instances_are_made_up_for_elsewhere_and_people_are_told() 
     assert told(verdict) == [(Kind.ACTION, False)]
 
 
+def on_one_host() -> list[Instance]:
+    return [instance(number, host="app-1") for number in range(1, 5)]
+
+
+def test_a_host_that_is_back_gets_one_instance_at_a_time_while_the_load_allows_it() -> None:
+    verdict = judged(findings(40, on_one_host()))
+    assert verdict.judged.counts == {"app-1": 3, "app-2": 1}
+    assert "One goes from app-1, which has the most, to app-2." in verdict.judged.sentence
+    assert told(verdict) == [(Kind.ACTION, False)]
+
+
+@pytest.mark.parametrize("cpu", [60, None])
+def test_nothing_goes_over_under_load_or_where_the_load_is_not_known(cpu: float | None) -> None:
+    assert not judged(findings(cpu, on_one_host())).changes
+
+
+def test_nothing_goes_over_while_not_all_serve_or_an_operator_has_a_word() -> None:
+    order = Order("shop", 4, NOW + timedelta(hours=1), "anna", NOW)
+    assert not judged(findings(40, on_one_host(), down=[2])).changes
+    assert not judged(findings(40, on_one_host(), orders={"shop": order})).changes
+
+
 def test_a_killed_agent_whose_instances_serve_on_moves_nothing() -> None:
     assert not judged(findings(50, four()), APP_2_SILENT).changes
     assert not judged(findings(10, four(), series={}), APP_2_SILENT).changes

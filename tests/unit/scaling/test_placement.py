@@ -103,6 +103,15 @@ def test_an_instance_that_leaves_is_had_back_before_a_new_one_starts() -> None:
     assert place(5, {"app-1": 2, "app-2": 1}, present=leaving).counts["app-1"] == 3
 
 
+def test_instances_go_over_to_a_host_with_two_fewer_one_at_a_time() -> None:
+    hosts = [big("app-1"), big("app-2"), big("app-3", lost=True)]
+    plan = Floorplan(hosts, SIZES, {("shop", "app-1"): 4}, {})
+    assert plan.even_out("shop") == ("app-1", "app-2")
+    assert plan.even_out("shop") == ("app-1", "app-2")
+    assert plan.even_out("shop") is None
+    assert plan.counts("shop") == {"app-1": 2, "app-2": 2}
+
+
 counts = st.dictionaries(st.sampled_from((*HOSTS, "gone")), st.integers(0, 5))
 
 

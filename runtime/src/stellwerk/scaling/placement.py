@@ -12,6 +12,7 @@ from stellwerk.instances.store import Capacity
 from stellwerk.scaling.limits import Size
 
 _CORE = 100.0
+_UNEVEN = 2
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,26 @@ class Floorplan:
             self._add(service, host)
         while counts.total() > total:
             self._remove(service, self._next_to_lose(service))
-        return Placement(dict(counts), unplaced)
+        return Placement(self.counts(service), unplaced)
+
+    def even_out(self, service: str) -> tuple[str, str] | None:
+        """Move one instance from the host with most to one with at least two fewer; from where to
+        where, or None where there is no need. For a time there is one less to serve.
+        """
+        target = self._next_to_have(service)
+        counts = {host: n for host, n in self._counts[service].items() if host in self._hosts}
+        if target is None or not counts:
+            return None
+        source = max(counts, key=lambda host: counts[host])
+        if counts[source] - counts.get(target, 0) < _UNEVEN:
+            return None
+        self._remove(service, source)
+        self._add(service, target)
+        return source, target
+
+    def counts(self, service: str) -> dict[str, int]:
+        """The wanted numbers of a service by host, as placed so far."""
+        return dict(self._counts[service])
 
     def _add(self, service: str, host: str) -> None:
         self._take(service, host, 1)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from stellwerk.scaling.burst import BurstRule, BurstState, burst_step
+from stellwerk.scaling.history import projected
 from stellwerk.scaling.measures import Look, Measure
 from stellwerk.scaling.model import CPU, MEMORY, Boost, Direction, State, Vote
 from stellwerk.scaling.ratio import Use, for_average, for_total, for_uses, whole
@@ -20,6 +21,27 @@ def thresholds(look: Look) -> Iterator[tuple[str, Rule]]:
     if rules.memory_percent is not None:
         yield MEMORY, rules.memory_percent
     yield from rules.rules.items()
+
+
+def can_spare_one(look: Look) -> bool:
+    """Whether all that is measured stays below what would add an instance, with one less to serve.
+    What is not known of any instance says no.
+    """
+    limits = [(metric, rule.across, rule.up_above) for metric, rule in thresholds(look)]
+    limits += [
+        (metric, "average", one.value * (1 + one.tolerance))
+        for metric, one in look.policy.rules.targets.items()
+        if one.measure == "average"
+    ]
+    for metric, across, limit in limits:
+        measure = look.measure(metric, across)
+        if measure.high is None:
+            return False
+        if measure.instances and (
+            projected(measure.high, measure.instances, measure.instances - 1) >= limit
+        ):
+            return False
+    return len(look.serving) > 1
 
 
 def threshold_vote(look: Look, metric: str, rule: Rule, boost: Boost | None) -> Vote:

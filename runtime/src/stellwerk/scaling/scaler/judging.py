@@ -9,10 +9,12 @@ from stellwerk.instances.model import Instance, State
 from stellwerk.scaling import model
 from stellwerk.scaling.decide import decide
 from stellwerk.scaling.limits import cut_to, within_limits
+from stellwerk.scaling.measures import Look
 from stellwerk.scaling.model import Decision, Hold, Override, Policy, Prediction
 from stellwerk.scaling.placement import Floorplan, Placement
 from stellwerk.scaling.policies import policies, sizes
 from stellwerk.scaling.records import Findings, Judged, Memory
+from stellwerk.scaling.rules import can_spare_one
 from stellwerk.scaling.scaler.notices import Kind, Notice
 from stellwerk.scaling.scaler.observing import Sight, Surroundings
 from stellwerk.settings.files import HostFile
@@ -157,6 +159,10 @@ class _Round:
             host: count for host, count in placement.counts.items() if count != before.get(host, 0)
         }
         moved = _moved(decision, before, placement.counts)
+        if not counts and (evened := self._evened(name, decision, plan)):
+            placement = replace(placement, counts=plan.counts(name))
+            counts = {host: placement.counts[host] for host in evened}
+            moved = f"One goes from {evened[0]}, which has the most, to {evened[1]}."
         troubles = dict(self._troubles(name, decision))
         sentence = f"{decision.sentence} {moved}".rstrip()
         standing = self._memory(name).standing
@@ -174,6 +180,21 @@ class _Round:
         )
         told = tuple(one for key, one in troubles.items() if one and key not in standing)
         return Verdict(judged, decision, (*self._actions(judged, decision), *told))
+
+    def _evened(self, name: str, decision: Decision, plan: Floorplan) -> tuple[str, str] | None:
+        """From where to where an instance goes, as a host came back or is new: only in calm, when
+        all serve and the load allows one less for a while.
+        """
+        at_rest = (
+            decision.desired == decision.current == decision.serving and not decision.in_emergency
+        )
+        ordered = name in self.findings.orders or name not in self.rulebook.judged
+        if not at_rest or ordered:
+            return None
+        policy, seen = self.rulebook.policies[name], self.sight.observations(name)
+        if not can_spare_one(Look.at(policy, seen, self.at.timestamp())):
+            return None
+        return plan.even_out(name)
 
     def _without_room(self, decision: Decision, unplaced: int) -> Decision:
         memory = self.rulebook.surroundings.sizes[decision.service].memory
