@@ -47,8 +47,8 @@ class ScalingLedger:
 
     async def lead(self) -> bool:
         """Whether this connection leads now, as it did or as nobody else does."""
-        await self._connection.ask(f"SET idle_session_timeout = '{SILENCE_SECONDS}s'")
-        ((leads,),) = await self._connection.ask(_LEAD, {"group": _LOCK[0], "number": _LOCK[1]})
+        values = {"silence": f"{SILENCE_SECONDS}s", "group": _LOCK[0], "number": _LOCK[1]}
+        ((_, leads),) = await self._connection.ask(_LEAD, values)
         return bool(leads)
 
     async def scalers(self) -> Sequence[ScalerSign]:
@@ -228,7 +228,7 @@ def _numbers(values: Iterable[float | None]) -> Sequence[float]:
 
 
 _LEAD: Final = """
-    SELECT EXISTS (
+    SELECT set_config('idle_session_timeout', %(silence)s, false), EXISTS (
         SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
            AND (classid, objid) = (%(group)s::bigint::oid, %(number)s::bigint::oid)
     ) OR pg_try_advisory_lock(%(group)s::integer, %(number)s::integer)

@@ -12,7 +12,7 @@ from typing import Final
 
 from stellwerk import notify
 from stellwerk.instances.connection import Connection
-from stellwerk.instances.errors import LedgerAwayError, LedgerBusyError, LedgerRefusedError
+from stellwerk.instances.errors import LedgerBusyError, LedgerError, LedgerRefusedError
 from stellwerk.instances.model import Role, State
 from stellwerk.instances.store import read_snapshot, require_version
 from stellwerk.scaling.ledger import ScalingLedger
@@ -86,7 +86,7 @@ class Scaler:
                     await self._follow(connection)
                 finally:
                     await connection.close()
-            except* LedgerAwayError as errors:
+            except* LedgerError as errors:
                 reason = errors.exceptions[0]
                 self._tell(f"Nothing moves: {reason}", warning=True)
             await asyncio.sleep(pause)
