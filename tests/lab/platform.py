@@ -18,7 +18,7 @@ DEPLOY = "deploys/all.py"
 # All services that run, whatever is loaded: blocks of the three properties, in systemd's order.
 SHOW_RUNNING = "systemctl show -p Id -p InvocationID -p SubState '*.service'"
 _PAUSE = (
-    "cd / && sudo -u postgres psql -qXd aktienanalyse -c \"INSERT INTO stellwerk.scaling_orders"
+    'cd / && sudo -u postgres psql -qXd aktienanalyse -c "INSERT INTO stellwerk.scaling_orders'
     " (service, given_by) SELECT name, 'tests' FROM stellwerk.services ON CONFLICT DO NOTHING\""
 )
 RUN_SECONDS = 600  # ends a run that hangs, so that its output is seen; no claim about speed

@@ -76,7 +76,8 @@ def test_our_units_are_confined(platform: Platform) -> None:
             for columns in map(str.split, listed.splitlines())
             if columns and columns[0].startswith(("aktienanalyse-", "stellwerk-"))
         }
-        assert bool({"apps", "balancers"}.intersection(node.groups)) == bool(exposure)
+        ours = {"apps", "balancers", "monitors"}
+        assert bool(ours.intersection(node.groups)) == bool(exposure)
         assert max(exposure.values(), default=0) <= EXPOSURE_LIMIT, exposure
 
 

@@ -11,7 +11,7 @@ from stellwerk.scaling.decide import decide
 from stellwerk.scaling.limits import cut_to, within_limits
 from stellwerk.scaling.measures import Look
 from stellwerk.scaling.model import Decision, Hold, Override, Policy, Prediction
-from stellwerk.scaling.placement import Floorplan, Placement
+from stellwerk.scaling.placement import Floorplan
 from stellwerk.scaling.policies import policies, sizes
 from stellwerk.scaling.records import Findings, Judged, Memory
 from stellwerk.scaling.rules import can_spare_one
@@ -148,48 +148,47 @@ class _Round:
         return self.findings.memories.get(name, Memory())
 
     def _verdict(self, name: str, plan: Floorplan) -> Verdict:
-        decision, before = self.decisions[name], self.sight.desired(name)
-        if decision.state.paused:
-            placement = Placement(before)  # an operator wants its instances where they are
-        else:
-            placement = plan.place(name, decision.desired)
-        if placement.unplaced:
-            decision = self._without_room(decision, placement.unplaced)
-        counts = {
-            host: count for host, count in placement.counts.items() if count != before.get(host, 0)
-        }
-        moved = _moved(decision, before, placement.counts)
-        if not counts and (evened := self._evened(name, decision, plan)):
-            placement = replace(placement, counts=plan.counts(name))
-            counts = {host: placement.counts[host] for host in evened}
-            moved = f"One goes from {evened[0]}, which has the most, to {evened[1]}."
+        before, policy = self.sight.desired(name), self.rulebook.policies[name]
+        decision, after, moved = self._placed(name, plan)
         troubles = dict(self._troubles(name, decision))
-        sentence = f"{decision.sentence} {moved}".rstrip()
-        standing = self._memory(name).standing
         judged = Judged(
             service=name,
             at=self.at,
             before=decision.current,
             after=decision.desired,
-            sentence=sentence,
-            inputs=_inputs(decision, before, placement.counts),
-            bounds=(self.rulebook.policies[name].minimum, self.rulebook.policies[name].maximum),
+            sentence=f"{decision.sentence} {moved}".rstrip(),
+            inputs=_inputs(decision, before, after),
+            bounds=(policy.minimum, policy.maximum),
             memory=Memory(_own(decision.state), frozenset(troubles)),
             counts_before=before,
-            counts=counts,
+            counts={host: count for host, count in after.items() if count != before.get(host, 0)},
         )
+        standing = self._memory(name).standing
         told = tuple(one for key, one in troubles.items() if one and key not in standing)
         return Verdict(judged, decision, (*self._actions(judged, decision), *told))
+
+    def _placed(self, name: str, plan: Floorplan) -> tuple[Decision, Mapping[str, int], str]:
+        """The decision with as many as there is room for, the numbers by host, and in words what
+        goes to another host.
+        """
+        decision, before = self.decisions[name], self.sight.desired(name)
+        if decision.state.paused:
+            return decision, before, ""  # an operator wants its instances where they are
+        placement = plan.place(name, decision.desired)
+        if placement.unplaced:
+            decision = self._without_room(decision, placement.unplaced)
+        moved = _moved(decision, before, placement.counts)
+        if evened := self._evened(name, decision, plan):
+            moved = f"One goes from {evened[0]}, which has the most, to {evened[1]}."
+        return decision, plan.counts(name), moved
 
     def _evened(self, name: str, decision: Decision, plan: Floorplan) -> tuple[str, str] | None:
         """From where to where an instance goes, as a host came back or is new: only in calm, when
         all serve and the load allows one less for a while.
         """
-        at_rest = (
-            decision.desired == decision.current == decision.serving and not decision.in_emergency
-        )
-        ordered = name in self.findings.orders or name not in self.rulebook.judged
-        if not at_rest or ordered:
+        at_rest = decision.desired == decision.current == decision.serving
+        free = name in self.rulebook.judged and name not in self.findings.orders
+        if not at_rest or not free or decision.in_emergency:
             return None
         policy, seen = self.rulebook.policies[name], self.sight.observations(name)
         if not can_spare_one(Look.at(policy, seen, self.at.timestamp())):
