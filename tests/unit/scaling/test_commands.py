@@ -66,7 +66,7 @@ def test_the_status_fits_80_columns_and_says_that_nobody_leads() -> None:
     assert shown.exit_code == 0
     lines = shown.output.splitlines()
     assert all(len(line) <= 80 for line in lines)
-    assert lines[1].split() == ["shop", "0", "2", "2-8", "-", "-", "7m", "follows", "load"]
+    assert lines[1].split() == ["shop", "0", "2", "2-8", "-", "-", "7m", "by", "load"]
     assert "held back: 120 s of the rest" in lines[2]
     assert lines[-1] == "No scaler leads: numbers stay as they are."
 

@@ -41,7 +41,7 @@ class ServiceStatus:
             return "paused" if self.order.instances is None else f"set to {self.order.instances}"
         if self.decision is not None and self.decision.inputs.get("in_emergency"):
             return "emergency"
-        return "follows load"
+        return "by load"
 
     @property
     def held(self) -> tuple[str, ...]:

@@ -14,15 +14,15 @@ from stellwerk.terminal.paint import Paint, Tone, one_line
 LEAST_WIDTH: Final = 80
 _COLUMNS: Final = (
     Column("SERVICE", least=8),
-    Column("SERVING", right=True),
+    Column("UP", right=True),
     Column("WANTED", right=True),
     Column("BOUNDS", right=True),
     Column("CPU", right=True),
     Column("MEMORY", right=True),
-    Column("CHANGED", right=True),
+    Column("SINCE", right=True),
     Column("MODE"),
 )
-_MODE_TONES: Final = {"follows load": Tone.GOOD, "not scaled": Tone.DIM, "emergency": Tone.BAD}
+_MODE_TONES: Final = {"by load": Tone.GOOD, "not scaled": Tone.DIM, "emergency": Tone.BAD}
 _INDENT: Final = "  "
 
 
