@@ -19,6 +19,7 @@ include("deploys/nginx.py")  # balancers, in front of HAProxy and the frontend
 include("deploys/agent.py")  # apps, balancers: the agent, which runs and balances instances
 include("deploys/monitor.py")  # every host: the monitor, which measures what is there
 include("deploys/prometheus.py")  # monitors, where asked for: Prometheus and Alertmanager
+include("deploys/scaler.py")  # monitors: the scaler, which says how many instances there are to be
 include("deploys/instances.py")  # databases: what is wanted is declared, until the agents did it
 include("deploys/removal.py")  # every host: what its groups do not need any more goes
 include("deploys/redis_passwords.py")  # caches, sentinels: changed ones, once nobody uses the old

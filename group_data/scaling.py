@@ -16,6 +16,7 @@ scaling = {
                 "portfolio_calculation_queue_length": {"up_above": 100},
                 "active_trading_sessions": {"up_above": 50},
             },
+            "emergency_metrics": {"queue_backlog": ["portfolio_calculation_queue_length"]},
         },
         "aktienanalyse-broker": {
             "cpu_percent": {"up_above": 60, "down_below": 20},
@@ -26,6 +27,10 @@ scaling = {
                 "api_calls_per_minute": {"up_above": 400},
                 "order_execution_time_ms": {"up_above": 5000},
                 "api_error_rate": {"up_above": 10},
+            },
+            "emergency_metrics": {
+                "error_rate_percent": ["api_error_rate"],
+                "response_time_ms": ["order_execution_time_ms"],
             },
         },
         "aktienanalyse-events": {
@@ -48,6 +53,10 @@ scaling = {
                 "concurrent_users": {"up_above": 80},
                 "page_load_time_ms": {"up_above": 3000},
                 "javascript_error_rate": {"up_above": 2},
+            },
+            "emergency_metrics": {
+                "error_rate_percent": ["javascript_error_rate"],
+                "response_time_ms": ["page_load_time_ms"],
             },
         },
     },

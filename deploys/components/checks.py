@@ -10,6 +10,7 @@ from deploys.components import (
     postgresql,
     prometheus,
     redis,
+    scaler,
     sentinel,
 )
 from deploys.engine.resources import Check, Facts
@@ -46,7 +47,7 @@ def wanted(
         found.append(sentinel.health(cluster, declared, reachable))
     if "databases" in groups:
         found += postgresql.checks(facts)
-    found += agent.checks(declared)
+    found += [*agent.checks(declared), *scaler.checks(cluster, declared)]
     if "apps" in groups:
         found += instances(declared, snapshot)
     if "balancers" in groups:

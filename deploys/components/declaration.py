@@ -24,7 +24,10 @@ EMPTY = Snapshot(at=datetime.fromtimestamp(0, UTC))
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the settings come to. `generations` lacks those that not every app host has yet."""
+    """What the settings come to. `generations` lacks those that not every app host has yet.
+
+    `scaled` are the services whose number a scaler owns.
+    """
 
     database: str
     services: Mapping[str, Service]
@@ -34,6 +37,7 @@ class Wanted:
     generations_kept: int
     agent_role: str
     addresses: Sequence[str]  # of all hosts with an agent
+    scaled: Collection[str] = ()
 
 
 def snapshot_of(answer: Facts) -> Snapshot | None:
@@ -85,21 +89,34 @@ def leave(database: str, services: Collection[str], snapshot: Snapshot) -> tuple
 def desired_counts(wanted: Wanted, snapshot: Snapshot) -> Mapping[str, Mapping[str, int]]:
     """The number of each service's instances by host: the minimum at first, then within bounds.
 
+    A number that the scaler has judged by the same bounds is left alone (C5).
+
     A host that is gone leaves its number to the others; a new one gets nothing until it is needed.
     What is added goes to the host with the fewest instances.
     """
     counts: dict[str, dict[str, int]] = {}
-    for name, service in sorted(wanted.services.items()):
+    for name in sorted(wanted.services):
         present = {host: n for (of, host), n in snapshot.desired.items() if of == name}
         here = {host: present.get(host, 0) for host in wanted.apps}
         # Counted before the loops, as it also holds what hosts that are gone had.
-        total = min(max(sum(present.values()), service.min_instances), service.max_instances)
+        total = _total(wanted, snapshot, name)
         counts[name] = here
         while sum(here.values()) < total and here:
             here[min(here, key=lambda host: _load(counts, name, host))] += 1
         while sum(here.values()) > total:
             here[max(reversed(here), key=lambda host: _load(counts, name, host))] -= 1
     return counts
+
+
+def _total(wanted: Wanted, snapshot: Snapshot, name: str) -> int:
+    service = wanted.services[name]
+    least, most = service.min_instances, service.max_instances
+    present = sum(n for (of, _), n in snapshot.desired.items() if of == name)
+    if present and name in wanted.scaled and snapshot.judged.get(name) == (least, most):
+        return (
+            present  # a schedule may have less than the minimum, an emergency more than the maximum
+        )
+    return min(max(present, least), most)
 
 
 def removals(wanted: Wanted) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploys.components import agent, credentials, haproxy, nginx, prometheus, services
+from deploys.components import agent, credentials, haproxy, nginx, prometheus, scaler, services
 from deploys.engine import programs
 from deploys.engine.changes import Change, Effect, Left, Verb
 from deploys.engine.resources import Facts
@@ -52,6 +52,12 @@ PARTS = (
         lambda declared: bool(agent.roles(declared)),
         users=(agent.USER,),
         folders=(str(configuration.STATE),),
+    ),
+    Part(
+        "scaler",
+        ("scaler", "scaler-user"),
+        _by_groups("monitors"),
+        users=(scaler.USER,),
     ),
     Part(
         "nginx",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pyinfra import logger
 from pyinfra.context import host, state
 
-from deploys.components import agent, checks, declaration, generations, progress
+from deploys.components import agent, checks, declaration, generations, progress, scaler
 from deploys.components.declaration import Wanted
 from deploys.components.generations import Generation
 from deploys.components.progress import Progress
@@ -49,6 +49,7 @@ def wanted_instances() -> Wanted:
         generations_kept=settings.runtime.releases_kept,
         agent_role=here().settings.postgresql.roles.agent,
         addresses=[one.address for role in agent.ROLES for one in run.cluster.group(role)],
+        scaled=scaler.scaled(run.cluster),
     )
 
 

@@ -17,6 +17,10 @@ PYINFRA = Path(sys.executable).with_name("pyinfra")
 DEPLOY = "deploys/all.py"
 # All services that run, whatever is loaded: blocks of the three properties, in systemd's order.
 SHOW_RUNNING = "systemctl show -p Id -p InvocationID -p SubState '*.service'"
+_PAUSE = (
+    'cd / && sudo -u postgres psql -qXd aktienanalyse -c "INSERT INTO stellwerk.scaling_orders'
+    " (service, given_by) SELECT name, 'tests' FROM stellwerk.services ON CONFLICT DO NOTHING\""
+)
 RUN_SECONDS = 600  # ends a run that hangs, so that its output is seen; no claim about speed
 
 
@@ -51,7 +55,12 @@ class Outcome:
 
 
 class Platform:
-    """A cluster in the lab and the settings it is deployed with, in a folder of its own."""
+    """A cluster in the lab and the settings it is deployed with, in a folder of its own.
+
+    Unless `is_scaled`, its services are paused: tests that are not about scaling count instances.
+    """
+
+    is_scaled = False
 
     def __init__(self, name: str, nodes: Sequence[Node], folder: Path) -> None:
         self.folder = folder
@@ -120,7 +129,15 @@ class Platform:
         """Run the whole deploy, which must succeed; `--data` and the like go into `arguments`."""
         outcome = self.run("-y", "--json", *arguments)
         assert outcome.code == 0, outcome.output + self.journals()
+        if not self.is_scaled:
+            self._pause_scaling()
         return outcome
+
+    def _pause_scaling(self) -> None:
+        if any("apps" in node.groups for node in self.nodes):
+            for node in self.nodes:
+                if "databases" in node.groups:
+                    self.shell(node.name, _PAUSE)
 
     def shell(self, host: str, command: str, check: bool = True) -> str:
         """Run a shell line on a host; what it printed."""

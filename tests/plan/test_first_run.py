@@ -21,6 +21,7 @@ OWNED = {
     "sentinel.passwords": ("caches", "sentinels", "apps"),
     "postgresql": ("databases",),
     "sample-seed": ("databases",),
+    "scaler": ("monitors",),
     "services": ("apps",),
     "haproxy": ("balancers",),
     "nginx": ("balancers",),

@@ -16,6 +16,8 @@ COMMANDS: Final = {
     "report": "stellwerk.metrics.report.command:report",
     "rollout": "stellwerk.instances.rollout_command:rollout",
     "sample": "stellwerk.sample.command:sample",
+    "scaler": "stellwerk.scaling.scaler.command:scaler",
+    "scaling": "stellwerk.scaling.command:scaling",
     "settings": "stellwerk.settings.command:settings",
 }
 """Where each command is, as module:name."""

@@ -117,6 +117,24 @@ def test_a_host_that_is_gone_leaves_its_number_to_the_others() -> None:
     assert counts["a"] == {"app-1": 2, "app-2": 2, "app-3": 2}
 
 
+@pytest.mark.parametrize("present", [1, 12])
+def test_what_the_scaler_judged_by_the_same_bounds_is_left_alone(present: int) -> None:
+    scaled = wanting({"a": service(2, 8)}, scaled=["a"])
+    seen = replace(having({"a": {"app-1": present}}), judged={"a": (2, 8)})
+    assert sum(desired_counts(scaled, seen)["a"].values()) == present
+
+
+@pytest.mark.parametrize(("present", "repaired"), [(1, 2), (12, 8), (0, 2)])
+def test_a_number_is_repaired_for_new_bounds_and_where_nobody_scales(
+    present: int, repaired: int
+) -> None:
+    wanted = wanting({"a": service(2, 8)})
+    seen = replace(having({"a": {"app-1": present}}), judged={"a": (2, 8)})
+    others = replace(seen, judged={"a": (1, 12)})
+    for one, ledger in ((wanted, seen), (replace(wanted, scaled=["a"]), others)):
+        assert sum(desired_counts(one, ledger)["a"].values()) == repaired
+
+
 def test_a_new_host_gets_nothing_until_it_is_needed() -> None:
     present = having({"a": {"app-1": 2, "app-2": 2}})
     assert desired_counts(wanting({"a": service(2, 8)}), present)["a"]["app-3"] == 0

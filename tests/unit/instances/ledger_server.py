@@ -93,8 +93,8 @@ class LedgerServer:
     def empty(self) -> None:
         """Take every row out of the ledger."""
         self.psql(
-            "TRUNCATE stellwerk.services, stellwerk.agents, stellwerk.samples, stellwerk.events"
-            " RESTART IDENTITY CASCADE"
+            "TRUNCATE stellwerk.services, stellwerk.agents, stellwerk.samples, stellwerk.events,"
+            " stellwerk.scaling_decisions, stellwerk.scaling_samples RESTART IDENTITY CASCADE"
         )
 
     def declare(self, *services: str, generation: str = OLD) -> None:

@@ -20,9 +20,8 @@ from tests.unit.instances.ledger_server import AGENT, DATABASE, LedgerServer
 
 EMPTY = {
     "at": "2026-01-02T03:04:05.5+01:00",
-    **{
-        name: [] for name in ("services", "desired", "rollouts", "instances", "sightings", "agents")
-    },
+    **{name: [] for name in ("services", "desired", "rollouts", "judged")},
+    **{name: [] for name in ("instances", "sightings", "agents")},
 }
 
 

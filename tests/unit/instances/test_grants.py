@@ -44,6 +44,8 @@ AGENTS_NOT = (
     ROLLOUT,
     "UPDATE stellwerk.rollouts SET generation = '2'",
     "UPDATE stellwerk.rollouts SET max_unavailable = 9",
+    "INSERT INTO stellwerk.scaling_orders (service) VALUES ('shop')",
+    "DELETE FROM stellwerk.scaling_states",
 )
 LEDGERS_NOT = (
     "UPDATE stellwerk.services SET stable = '2'",
@@ -54,6 +56,8 @@ LEDGERS_NOT = (
     "UPDATE stellwerk.agents SET seen_at = now()",
     "UPDATE stellwerk.rollouts SET generation = '2'",
     "UPDATE stellwerk.rollouts SET canary_passed = true",
+    "DELETE FROM stellwerk.scaling_decisions",
+    "UPDATE stellwerk.scaling_decisions SET sentence = 'nothing happened'",
 )
 
 

@@ -12,11 +12,13 @@ import pytest
 from stellwerk.host.systemd import unit_name
 from stellwerk.host.unit import Activity, Unit
 from stellwerk.instances.agent import health, pins
+from stellwerk.instances.agent.capacity import capacity
 from stellwerk.instances.agent.journal import last_lines
 from stellwerk.instances.agent.memory import Memory
 from stellwerk.instances.agent.usage import Usage
 from stellwerk.instances.facts import Remembered
 from stellwerk.instances.model import InstanceKey
+from stellwerk.instances.store import Capacity
 from tests.unit.instances.simulation import figures
 
 KEY = InstanceKey("shop", 8101)
@@ -202,3 +204,10 @@ def test_a_broken_memory_is_an_empty_one(tmp_path: Path, text: str) -> None:
 def test_a_journal_that_cannot_be_read_is_empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert asyncio.run(last_lines("shop@8101.service")) == ""
+
+
+def test_free_memory_is_what_the_kernel_can_give_and_unknown_without_it(tmp_path: Path) -> None:
+    meminfo = tmp_path / "meminfo"
+    meminfo.write_text("MemTotal:  2048 kB\nMemFree:  10 kB\nMemAvailable:  1024 kB\n")
+    assert capacity(meminfo) == Capacity(os.cpu_count(), 2048 * 1024, 1024 * 1024)
+    assert capacity(tmp_path / "none") == Capacity(os.cpu_count(), None, None)

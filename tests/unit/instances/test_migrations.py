@@ -67,5 +67,6 @@ def test_a_migration_that_ran_before_fails_without_a_trace(fresh_server: LedgerS
 
 
 def test_every_migration_says_that_it_ran(fresh_server: LedgerServer) -> None:
+    fresh_server.server.psql(psql_script(migration_statements(1, DATABASE)))
     rows = fresh_server.psql("SELECT version, name FROM stellwerk.migrations ORDER BY version")
     assert rows.split() == [f"{one.version}|{one.name}" for one in MIGRATIONS]

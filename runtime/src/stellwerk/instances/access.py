@@ -91,7 +91,7 @@ def opened(*, changes: bool) -> Access:
     """
     host = host_file()
     login, password = _credential(host, changes=changes)
-    return Access(host, Ledger(_address(host, login), password, "stellwerk"), operator())
+    return Access(host, Ledger(ledger_address(host, login), password, "stellwerk"), operator())
 
 
 def _settings_file() -> Path:
@@ -121,7 +121,8 @@ def _either(names: list[str]) -> str:
     return " or ".join(names) if names else "a host in monitors or databases"
 
 
-def _address(host: HostFile, login: str) -> LedgerAddress:
+def ledger_address(host: HostFile, login: str) -> LedgerAddress:
+    """Where a host finds the ledger. Raises AccessError where the cluster has none."""
     databases = host.group("databases")
     if not databases:
         raise AccessError("the cluster has no host in databases, and so no ledger of instances")

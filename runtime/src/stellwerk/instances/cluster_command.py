@@ -41,6 +41,8 @@ class UnknownNameError(Exception):
 class ClusterGroup(click.Group):
     """A group that takes --inventory at any place, and keeps the words to run elsewhere.
 
+    A command with an --inventory of its own runs here, and gets its words as they are.
+
     + default: the command that is meant where none is named
     """
 
@@ -51,12 +53,18 @@ class ClusterGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Take out --inventory, and put in the default command."""
+        if args and self._runs_here(args[0]):
+            return super().parse_args(ctx, args)
         inventory, words = _inventory_of(ctx, args)
         known = {*self.commands, *ctx.help_option_names}
         if self._default and (not words or words[0] not in known):
             words = [self._default, *words]
         ctx.meta[_ASKED] = (inventory, [str(ctx.info_name), *words])
         return super().parse_args(ctx, words)
+
+    def _runs_here(self, name: str) -> bool:
+        command = self.commands.get(name)
+        return command is not None and any(_INVENTORY in one.opts for one in command.params)
 
 
 class ClusterCommand(click.Command):

@@ -48,6 +48,7 @@ def snapshot_query(service: str | None = None) -> str:
         " ORDER BY service, port, balancer",
         "agents": "SELECT host, role, seen_at, release, status FROM stellwerk.agents"
         " ORDER BY host, role",
+        "judged": f"SELECT service, minimum, maximum FROM stellwerk.scaling_states{of['service']}",
     }
     lists = (
         f"'{name}', (SELECT coalesce(json_agg(one), '[]') FROM ({query}) AS one)"
@@ -100,6 +101,7 @@ def _snapshot(answer: Mapping[str, Any]) -> Snapshot:
         instances={one.key: one for one in instances},
         sightings=tuple(map(_sighting, answer["sightings"])),
         agents=tuple(map(_agent, answer["agents"])),
+        judged={one["service"]: (one["minimum"], one["maximum"]) for one in answer["judged"]},
     )
 
 

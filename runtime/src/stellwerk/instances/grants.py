@@ -40,6 +40,10 @@ TABLES: Final = (
     "migrations",
     "rollouts",
     "samples",
+    "scaling_decisions",
+    "scaling_orders",
+    "scaling_samples",
+    "scaling_states",
     "services",
     "sightings",
 )
@@ -73,6 +77,11 @@ _LEDGER_WRITES: Final[Mapping[str, tuple[str, ...]]] = {
     "desired": ("INSERT", "UPDATE", "DELETE"),
     "events": ("INSERT",),
     "rollouts": ("INSERT",),
+    "samples": ("DELETE",),  # measured before the clock was set
+    "scaling_decisions": ("INSERT",),
+    "scaling_orders": ("INSERT", "UPDATE", "DELETE"),
+    "scaling_samples": ("INSERT", "DELETE"),
+    "scaling_states": ("INSERT", "UPDATE"),
 }
 _LEDGER_UPDATES: Final[Mapping[str, tuple[str, ...]]] = {
     "instances": ("held",),
@@ -137,12 +146,13 @@ def grant_statements(
 
 
 def _wanted(roles: LedgerRoles) -> Iterator[Privilege]:
-    for role, writes, updates in (
-        (roles.agent, _AGENT_WRITES, _AGENT_UPDATES),
-        (roles.ledger, _LEDGER_WRITES, _LEDGER_UPDATES),
+    for role, writes, updates, functions in (
+        (roles.agent, _AGENT_WRITES, _AGENT_UPDATES, ("prune_events()",)),
+        (roles.ledger, _LEDGER_WRITES, _LEDGER_UPDATES, ("prune_events()", "prune_scaling()")),
     ):
         yield Privilege(role, "SCHEMA", "stellwerk", "USAGE")
-        yield Privilege(role, "FUNCTION", "prune_events()", "EXECUTE")
+        for function in functions:
+            yield Privilege(role, "FUNCTION", function, "EXECUTE")
         for table in TABLES:
             for privilege in ("SELECT", *writes.get(table, ())):
                 yield Privilege(role, "TABLE", table, privilege)

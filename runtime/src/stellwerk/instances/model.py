@@ -164,6 +164,8 @@ class Snapshot:
     instances: Mapping[InstanceKey, Instance] = field(default_factory=dict)
     sightings: tuple[Sighting, ...] = ()
     agents: tuple[AgentSign, ...] = ()
+    judged: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """The bounds, least and most, by which the scaler last judged a service."""
 
     def of(self, service: str) -> tuple[Instance, ...]:
         """The instances of a service, by port."""

@@ -36,6 +36,7 @@ from stellwerk.instances.model import (
 )
 
 __all__ = [
+    "Capacity",
     "Event",
     "GenerationRow",
     "Ledger",
@@ -45,6 +46,8 @@ __all__ = [
     "LedgerRefusedError",
     "Sample",
     "ServiceTransaction",
+    "read_snapshot",
+    "require_version",
 ]
 
 _PRUNE_SECONDS: Final = 600.0
@@ -58,6 +61,15 @@ class Sample:
     cpu_percent: float | None  # 100 = one core
     memory_bytes: int | None
     at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What an app host has, and what of its memory is free now; None = not known."""
+
+    cores: int | None = None
+    memory_bytes: int | None = None
+    free_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,7 +117,7 @@ class Ledger:
         await self.close()
         try:
             self._connection = await self._open(self._application)
-            await self._require_version(self._connection)
+            await require_version(self._connection)
             self._listener = Listener(await self._open(f"{self._application} (listens)"))
             await self._listener.start()
         except BaseException:
@@ -121,10 +133,16 @@ class Ledger:
         if connection is not None:
             await connection.close()
 
+    @property
+    def connection(self) -> Connection:
+        """The one that asks, for other parts of the ledger. Raises LedgerAwayError without one."""
+        if self._connection is None:
+            raise self._not_connected()
+        return self._connection
+
     async def snapshot(self) -> Snapshot:
         """The whole ledger at one moment, with the current roll-out of each service."""
-        connection = self._connected
-        return _parsed(await connection.ask(SNAPSHOT_QUERY), connection)
+        return await read_snapshot(self.connection)
 
     async def changes(self) -> AsyncIterator[None]:
         """One item per burst of changes by anybody since `connect`; the ledger is then to be read
@@ -140,7 +158,7 @@ class Ledger:
         """A transaction that nobody else has at a time for this service: committed at the end,
         rolled back on an exception. Within it only its own methods may be used.
         """
-        connection = self._connected
+        connection = self.connection
         async with connection.transaction() as ask:
             await ask(declaring.LOCK, {"service": service})
             answer = await ask(snapshot_query(service), None)
@@ -154,16 +172,20 @@ class Ledger:
         status: str,
         samples: Iterable[Sample] = (),
         *,
+        capacity: Capacity | None = None,
         sample_retention: float | None = None,
     ) -> None:
-        """Say that the host's agent lives, and what its instances use, in one round trip.
+        """Say that the host's agent lives, and what host and instances use, in one round trip.
 
         Now and then samples older than `sample_retention` seconds and very old events are removed.
         """
-        taken = tuple(samples)
+        taken, room = tuple(samples), capacity or Capacity()
         await self._ask(
             _BEAT,
             host=host,
+            cores=room.cores,
+            memory=room.memory_bytes,
+            free_memory=room.free_memory_bytes,
             roles=[str(role) for role in roles],
             release=release,
             status=_text(status),
@@ -222,7 +244,7 @@ class Ledger:
         """Want that many instances of a service on a host. Raises LedgerRefusedError for an
         unknown service or a negative number.
         """
-        async with self._connected.transaction() as ask:
+        async with self.connection.transaction() as ask:
             await _require_service(ask, service)
             values = {"service": service, "host": host, "instances": instances, "by": changed_by}
             await ask(declaring.SET_DESIRED, values)
@@ -243,7 +265,7 @@ class Ledger:
         With `restart` those that run it already are restarted. Raises LedgerRefusedError for a
         generation that no deploy has put on the hosts.
         """
-        async with self._connected.transaction() as ask:
+        async with self.connection.transaction() as ask:
             await _require_service(ask, service)
             values = {"service": service, "generation": generation, "by": started_by}
             if not await ask(_GENERATION_EXISTS, values):
@@ -265,18 +287,12 @@ class Ledger:
             await ask(declaring.DECLARE, values | {"rollout": number})
             return int(number)
 
-    @property
-    def _connected(self) -> Connection:
-        if self._connection is None:
-            raise self._not_connected()
-        return self._connection
-
     def _not_connected(self) -> LedgerAwayError:
         where = f"{self._address.host}:{self._address.port}"
         return LedgerAwayError(f"The ledger in PostgreSQL at {where} is not connected.")
 
     async def _ask(self, sql: str, **values: Any) -> Rows:
-        return await self._connected.ask(sql, values)
+        return await self.connection.ask(sql, values)
 
     async def _open(self, application: str) -> Connection:
         return await open_connection(self._address, self._password, application, self._lose)
@@ -294,14 +310,6 @@ class Ledger:
         if due:
             self._pruned_at = now
         return due
-
-    @staticmethod
-    async def _require_version(connection: Connection) -> None:
-        ((present,),) = await connection.ask(_VERSION)
-        if present < LATEST:
-            raise connection.away(
-                f"it is at version {present} and this release needs {LATEST}; run the deploy"
-            )
 
 
 class ServiceTransaction:
@@ -380,6 +388,20 @@ class ServiceTransaction:
         await self._ask(_RECORD, values)
 
 
+async def read_snapshot(connection: Connection) -> Snapshot:
+    """The whole ledger at one moment. Raises LedgerAwayError where it cannot be understood."""
+    return _parsed(await connection.ask(SNAPSHOT_QUERY), connection)
+
+
+async def require_version(connection: Connection) -> None:
+    """Raises LedgerAwayError for a ledger that no deploy of this release has migrated yet."""
+    ((present,),) = await connection.ask(_VERSION)
+    if present < LATEST:
+        raise connection.away(
+            f"it is at version {present} and this release needs {LATEST}; run the deploy"
+        )
+
+
 def _parsed(rows: Rows, connection: Connection) -> Snapshot:
     try:
         return parse_snapshot(rows[0][0])
@@ -424,11 +446,15 @@ _VERSION: Final = "SELECT coalesce(max(version), 0) FROM stellwerk.migrations"
 
 _BEAT: Final = """
     WITH sign AS (
-        INSERT INTO stellwerk.agents (host, role, seen_at, release, status)
-        SELECT %(host)s, role, now(), %(release)s, %(status)s
+        INSERT INTO stellwerk.agents
+            (host, role, seen_at, release, status, cores, memory_bytes, free_memory_bytes)
+        SELECT %(host)s, role, now(), %(release)s, %(status)s, %(cores)s::integer,
+            %(memory)s::bigint, %(free_memory)s::bigint
         FROM unnest(%(roles)s::text[]) AS role
         ON CONFLICT (host, role) DO UPDATE SET
-            seen_at = EXCLUDED.seen_at, release = EXCLUDED.release, status = EXCLUDED.status)
+            seen_at = EXCLUDED.seen_at, release = EXCLUDED.release, status = EXCLUDED.status,
+            cores = EXCLUDED.cores, memory_bytes = EXCLUDED.memory_bytes,
+            free_memory_bytes = EXCLUDED.free_memory_bytes)
     INSERT INTO stellwerk.samples (service, port, cpu_percent, memory_bytes)
     SELECT * FROM unnest(
         %(services)s::text[], %(ports)s::integer[], %(cpu_percents)s::float8[],

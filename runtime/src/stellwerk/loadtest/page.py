@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Final
 
-from stellwerk.loadtest.check import Check, Group, Outcome, figure
+from stellwerk.charts.lines import MOST_LINES, TICKS, Chart, Line, Mark, Tick, figure_element
+from stellwerk.loadtest.check import Check, Group, Outcome, clock, figure
 from stellwerk.loadtest.endpoint import QUANTILES, EndpointFigures
 from stellwerk.loadtest.limit_checks import CPU, MEMORY
-from stellwerk.loadtest.plot import MOST_LINES, Chart, Line, Mark, Tick, figure_element, time_ticks
 from stellwerk.loadtest.record import RunRecord
 from stellwerk.loadtest.series import Point, quantile_curve, series
 from stellwerk.loadtest.style import STYLE
@@ -140,7 +140,7 @@ def _charts(record: RunRecord, verdict: Verdict) -> Iterator[str]:
     if not points:
         return
     ramp_up = record.planned.plan.schedule.ramp_up
-    ticks = time_ticks(max(record.elapsed, 1.0))
+    ticks = _time_ticks(max(record.elapsed, 1.0))
     yield "<section><h2>Over time</h2>"
     if ramp_up:
         yield '<p class="hint">The ramp-up is shaded: nothing but the limits is judged there.</p>'
@@ -268,3 +268,11 @@ def _about(record: RunRecord, verdict: Verdict) -> Iterator[str]:
     )
     yield from (f"<li>{escape(note)}</li>" for note in verdict.notes)
     yield "</ul></section>"
+
+
+def _time_ticks(seconds: float) -> list[Tick]:
+    """Some four round times from 0 to so many seconds."""
+    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
+    step = next((step for step in steps if seconds / step <= TICKS), 7200)
+    count = int(seconds // step)
+    return [Tick(step * number, clock(step * number)) for number in range(count + 1)]

@@ -51,6 +51,10 @@ class Settings(Model):
 
         There are two at least: a service with one instance is rolled by starting a second.
         """
+        return self.services[name].ports(max(self.most_instances(name), 2))
+
+    def most_instances(self, name: str) -> int:
+        """How many instances a service may have at most, also in an emergency."""
         service, policy = self.services[name], self.scaling.services.get(name)
         emergency = self.scaling.emergency.max_instances if policy and policy.enabled else 0
-        return service.ports(max(service.max_instances, emergency, 2))
+        return max(service.max_instances, emergency)

@@ -1,14 +1,19 @@
-"""Settings of the scaler: when the number of a service's instances changes (spec 2)."""
+"""Settings of the scaler: what holds over all services (spec 2).
+
+How one service is scaled is in `scaling_policy`.
+"""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from stellwerk.settings.model import Model
+from stellwerk.settings.scaling_policy import ServicePolicy
 from stellwerk.settings.types import (
     Bytes,
     Confidence,
     Count,
+    CronTimes,
     Days,
     Identifier,
     Line,
@@ -30,42 +35,6 @@ from stellwerk.settings.types import (
 Channel = Literal["slack", "email"]
 
 
-class Rule(Model):
-    """Thresholds of one metric: between them nothing happens."""
-
-    up_above: Number = Field(description="An instance is added above this value.")
-    down_below: Number | None = Field(
-        None, description="One may go below this value; absent: the metric never asks for less."
-    )
-    across: Literal["average", "sum", "maximum"] = Field(
-        "average", description="How the instances' values become the service's."
-    )
-
-    @model_validator(mode="after")
-    def _thresholds_are_ordered(self) -> Self:
-        if self.down_below is not None and self.down_below >= self.up_above:
-            raise ValueError(
-                f"expected down_below ({self.down_below:g}) less than up_above ({self.up_above:g})"
-            )
-        return self
-
-
-class ServicePolicy(Model):
-    """How one service is scaled, within its own minimum and maximum."""
-
-    enabled: bool = Field(True, description="Whether the scaler changes the number at all.")
-    cpu_percent: Rule | None = Field(None, description="CPU, averaged over the instances.")
-    memory_percent: Rule | None = Field(None, description="Memory, averaged over the instances.")
-    rules: dict[Identifier, Rule] = Field(
-        default={}, description="The service's own metrics, as named in its health answer."
-    )
-    evaluation_period_seconds: Seconds = Field(300, description="Time a rule averages over.")
-    cooldown_up_seconds: Seconds = Field(300, description="Rest between two additions.")
-    cooldown_down_seconds: Seconds = Field(300, description="Rest before a removal.")
-    step_up: Count = Field(1, description="Instances added at a time.")
-    step_down: Count = Field(1, description="Instances removed at a time.")
-
-
 class Emergency(Model):
     """What makes an emergency, and what is done about it."""
 
@@ -75,6 +44,9 @@ class Emergency(Model):
     factor: Annotated[Number, Field(gt=1)] = Field(2, description="Instances are multiplied by it.")
     max_instances: Count = Field(16, description="Instances of one service at most.")
     cooldown_seconds: Seconds = Field(60, description="Rest between two such steps.")
+    window_seconds: Seconds = Field(
+        60, description="Time averaged over, shorter than an evaluation period."
+    )
     escalate_after_seconds: Seconds = Field(300, description="Time until it is escalated.")
 
 
@@ -103,6 +75,9 @@ class Window(Model):
     minimum_factor: Positive = Field(
         description="A service's minimum is multiplied by it, but is never below 1."
     )
+    initial_factor: Positive | None = Field(
+        None, description="The same for its first judgement only, to begin with more instances."
+    )
 
     @model_validator(mode="after")
     def _has_a_duration(self) -> Self:
@@ -111,11 +86,33 @@ class Window(Model):
         return self
 
 
+class CronWindow(Model):
+    """Times of a calendar: from each match of one cron expression to the next of another."""
+
+    start: CronTimes = Field(description='When it starts, such as "0 6 1 * *" or "0 0 * * mon".')
+    end: CronTimes | None = Field(None, description="When it ends,")
+    duration_minutes: Minutes | None = Field(None, description="or how long it lasts.")
+    minimum_factor: Positive = Field(
+        description="A service's minimum is multiplied by it, but is never below 1."
+    )
+
+    @model_validator(mode="after")
+    def _ends(self) -> Self:
+        if (self.end is None) == (self.duration_minutes is None):
+            raise ValueError("expected either end or duration_minutes")
+        if self.start == self.end:
+            raise ValueError(f"expected an end other than the start ({self.start})")
+        return self
+
+
 class Schedule(Model):
     """How the hour moves the services' minimum. Where windows overlap, the largest counts."""
 
     timezone: TimeZone = Field("Etc/UTC", description="Time zone of the hours.")
     windows: dict[Identifier, Window] = Field(default={}, description="Windows by name.")
+    cron_windows: dict[Identifier, CronWindow] = Field(
+        default={}, description="Windows that weekdays and hours cannot say."
+    )
     minimum_factor_otherwise: Positive = Field(1, description="Outside of all windows.")
 
 

@@ -16,6 +16,16 @@ _UNITS: Final = {"": 1, "B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 
 _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[a-zA-Z]*)")
 _SECRET = re.compile(r"[!-~]{8,512}")
 _CRON_FIELD = re.compile(r"(\*|\d+(-\d+)?)(/\d+)?(,(\*|\d+(-\d+)?)(/\d+)?)*")
+_CRON_RANGES: Final = (range(60), range(24), range(1, 32), range(1, 13), range(8))
+_CRON_NAMES: Final[dict[str, int]] = {
+    name: number
+    for names in (
+        "sun mon tue wed thu fri sat",
+        " jan feb mar apr may jun jul aug sep oct nov dec",
+    )
+    for number, name in enumerate(names.split(" "))
+    if name
+}
 
 
 class Bytes(int):
@@ -131,6 +141,22 @@ def _check_cron(text: str) -> str:
     return text
 
 
+def _number_cron(text: str) -> str:
+    """The expression in figures, each of them checked; Sunday is 0."""
+    fields = _check_cron(
+        re.sub("[a-z]+", lambda name: str(_CRON_NAMES.get(name[0], name[0])), text.lower())
+    ).split()
+    for allowed, written in zip(_CRON_RANGES, fields, strict=True):
+        bounds = re.sub(r"/\d+", "", written).replace("*", str(allowed.start))
+        if any(int(one) not in allowed for one in re.split("[,-]", bounds)):
+            raise ValueError(
+                f"expected {written} to lie between {allowed.start} and {allowed.stop - 1}"
+            )
+        if any(step[1:].strip("0") == "" for step in re.findall(r"/\d+", written)):
+            raise ValueError(f"expected {written} to have a step of 1 or more")
+    return " ".join(fields)
+
+
 Whole = Annotated[int, BeforeValidator(_refuse_truth)]
 Number = Annotated[float, BeforeValidator(_refuse_truth), Field(allow_inf_nan=False)]
 
@@ -160,5 +186,7 @@ TimeOfDay = Annotated[str, Field(pattern=r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$")]
 MonthDay = Annotated[str, Field(pattern=r"^(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")]
 TimeZone = Annotated[str, AfterValidator(_check_zone)]
 Cron = Annotated[str, AfterValidator(_check_cron)]
+CronTimes = Annotated[str, AfterValidator(_number_cron)]
+"""A cron expression whose figures are checked and whose weekdays and months may be names."""
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Severity = Literal["info", "warning", "high", "critical"]

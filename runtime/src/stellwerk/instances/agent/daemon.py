@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from stellwerk import notify
 from stellwerk.host.systemd import UnitError
+from stellwerk.instances.agent.capacity import capacity
 from stellwerk.instances.configuration import AgentConfiguration
 from stellwerk.instances.model import Role, Sighting, Snapshot
 from stellwerk.instances.store import (
@@ -151,6 +152,7 @@ class Agent:
             self._configuration.release,
             self._status(),
             self._apps.samples() if self._apps is not None else (),
+            capacity=capacity() if self._apps is not None else None,
             sample_retention=self._configuration.sample_retention,
         )
 

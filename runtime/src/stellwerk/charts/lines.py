@@ -1,4 +1,4 @@
-"""Line charts as inline SVG, without scripts. Colours come from the page's style sheet. Pure."""
+"""Line charts as SVG elements, without scripts. Colours come from `style`. Pure."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final
 
-from stellwerk.loadtest.check import clock
-
 # Small enough for its text to stay readable where a phone shows it at three quarters of its size.
 _WIDTH: Final = 480
 _HEIGHT: Final = 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 12, 30
-_TICKS: Final = 4
+TICKS: Final = 4
 MOST_LINES: Final = 6
 """What one chart can tell apart."""
 
@@ -46,7 +44,9 @@ class Tick:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart. `shaded_until` tints what lies before that x."""
+    """A chart. `shaded_until` tints what lies before that x; width and height are in units of the
+    letters, which are 14 high.
+    """
 
     title: str
     unit: str
@@ -54,6 +54,8 @@ class Chart:
     x_ticks: Sequence[Tick]
     marks: Sequence[Mark] = ()
     shaded_until: float = 0.0
+    width: int = _WIDTH
+    height: int = _HEIGHT
 
 
 def figure_element(chart: Chart) -> str:
@@ -70,48 +72,49 @@ def figure_element(chart: Chart) -> str:
     )
     return (
         f'<figure><figcaption>{escape(chart.title)} <span class="unit">{escape(chart.unit)}</span>'
-        f'</figcaption><ul class="legend">{legend}</ul>{"".join(_svg(chart))}</figure>'
+        f'</figcaption><ul class="legend">{legend}</ul>{svg(chart)}</figure>'
     )
 
 
-def time_ticks(seconds: float) -> list[Tick]:
-    """Some four round times from 0 to so many seconds."""
-    steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-    step = next((step for step in steps if seconds / step <= _TICKS), 7200)
-    count = int(seconds // step)
-    return [Tick(step * number, clock(step * number)) for number in range(count + 1)]
+def svg(chart: Chart, place: str = "") -> str:
+    """The plot alone, as an SVG element. `place` are attributes that say where it stands in another
+    picture.
+    """
+    return "".join(_parts(chart, place))
 
 
-def _svg(chart: Chart) -> Iterator[str]:
+def _parts(chart: Chart, place: str) -> Iterator[str]:
     values = [y for line in chart.lines for _, y in line.points if y is not None]
     top = _round_up(max([*values, *(mark.value for mark in chart.marks)], default=1.0))
     first, last = _x_range(chart)
 
     def x(value: float) -> float:
-        return _LEFT + (value - first) / (last - first) * (_WIDTH - _LEFT - _RIGHT)
+        return _LEFT + (value - first) / (last - first) * (chart.width - _LEFT - _RIGHT)
 
     def y(value: float) -> float:
-        return _HEIGHT - _BOTTOM - value / top * (_HEIGHT - _TOP - _BOTTOM)
+        return chart.height - _BOTTOM - value / top * (chart.height - _TOP - _BOTTOM)
 
-    yield f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(chart.title)}">'
+    yield (
+        f'<svg {place} viewBox="0 0 {chart.width} {chart.height}" role="img"'
+        f' aria-label="{escape(chart.title)}">'
+    )
     if chart.shaded_until > first:
         width = x(min(chart.shaded_until, last)) - _LEFT
         yield (
             f'<rect class="shade" x="{_LEFT}" y="{_TOP}" width="{width:.1f}"'
-            f' height="{_HEIGHT - _TOP - _BOTTOM}"/>'
+            f' height="{chart.height - _TOP - _BOTTOM}"/>'
         )
-    for number in range(_TICKS + 1):
-        value = top * number / _TICKS
-        yield f'<path class="grid" d="M{_LEFT} {y(value):.1f}H{_WIDTH - _RIGHT}"/>'
+    for number in range(TICKS + 1):
+        value = top * number / TICKS
+        yield f'<path class="grid" d="M{_LEFT} {y(value):.1f}H{chart.width - _RIGHT}"/>'
         yield (
             f'<text class="y" x="{_LEFT - 8}" y="{y(value) + 5:.1f}">{_number(value, top)}</text>'
         )
     for tick in chart.x_ticks:
-        yield (
-            f'<text class="x" x="{x(tick.value):.1f}" y="{_HEIGHT - 8}">{escape(tick.label)}</text>'
-        )
+        place_of_tick = f'x="{x(tick.value):.1f}" y="{chart.height - 8}"'
+        yield f'<text class="x" {place_of_tick}>{escape(tick.label)}</text>'
     for mark in chart.marks:
-        yield f'<path class="mark" d="M{_LEFT} {y(mark.value):.1f}H{_WIDTH - _RIGHT}"/>'
+        yield f'<path class="mark" d="M{_LEFT} {y(mark.value):.1f}H{chart.width - _RIGHT}"/>'
     for number, line in enumerate(chart.lines[:MOST_LINES]):
         yield f'<path class="line l{number}" d="{_path(line.points, x, y)}"/>'
     yield "</svg>"

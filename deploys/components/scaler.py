@@ -1,0 +1,75 @@
+"""The scaler of the hosts in `monitors`: its user and unit, and whose numbers are its own (C5)."""
+
+from collections.abc import Collection
+
+from deploys.components import credentials
+from deploys.components.base import HEADER
+from deploys.engine.render import render
+from deploys.engine.resources import Activation, Check, ConfigSet, File, lines
+from stellwerk.scaling.scaler.process import CREDENTIAL
+from stellwerk.settings.cluster import Cluster, ClusterHost
+
+USER = "stellwerk-scaler"
+UNIT = "stellwerk-scaler.service"
+_UNITS = "/etc/systemd/system"
+
+
+def runs_on(cluster: Cluster, declared: ClusterHost) -> bool:
+    """Whether a host has a scaler: there has to be a ledger, and somebody to follow it."""
+    return (
+        "monitors" in declared.groups
+        and bool(cluster.group("databases"))
+        and bool(cluster.group("apps"))
+    )
+
+
+def scaled(cluster: Cluster) -> Collection[str]:
+    """The services whose number a scaler owns: none where no host runs one."""
+    for host in cluster.group("monitors"):
+        services = host.settings.scaling.services
+        return [name for name, policy in services.items() if policy.enabled]
+    return ()
+
+
+def configs(cluster: Cluster, declared: ClusterHost, runtime: str) -> tuple[ConfigSet, ...]:
+    """In order; `runtime` is the name of the runtime's release.
+
+    The scaler is restarted for a new release, limits or password; settings it reads again itself.
+    """
+    return (_user(), _scaler(declared, runtime)) if runs_on(cluster, declared) else ()
+
+
+def checks(cluster: Cluster, declared: ClusterHost) -> tuple[Check, ...]:
+    """The scaler runs."""
+    return ({"kind": "unit", "unit": UNIT},) if runs_on(cluster, declared) else ()
+
+
+def _user() -> ConfigSet:
+    row = f'u {USER} - "Stellwerk scaler" / /usr/sbin/nologin'
+    return ConfigSet(
+        "scaler-user",
+        files=(File(f"/etc/sysusers.d/{USER}.conf", lines(HEADER, row)),),
+        activation=Activation(commands=(("systemd-sysusers", f"{USER}.conf"),)),
+    )
+
+
+def _scaler(declared: ClusterHost, runtime: str) -> ConfigSet:
+    settings, password = declared.settings, credentials.path(CREDENTIAL)
+    unit = render(
+        "scaler/scaler.service.j2",
+        header=HEADER,
+        command=f"{settings.runtime.prefix}/releases/{runtime}/bin/stellwerk scaler",
+        credential=f"{CREDENTIAL}:{password}",
+        user=USER,
+        limits=settings.runtime.daemons.scaler,
+    )
+    return ConfigSet(
+        "scaler",
+        files=(
+            File(f"{_UNITS}/{UNIT}", unit),
+            # Here as well, as the scaler reads it at its start.
+            File(password, credentials.wanted(declared)[CREDENTIAL], mode=0o600),
+        ),
+        activation=Activation(unit=UNIT, how="restart", daemon_reload=True),
+        health=({"kind": "unit", "unit": UNIT},),
+    )

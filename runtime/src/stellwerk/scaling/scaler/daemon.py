@@ -1,0 +1,206 @@
+"""The scaler's loops: it leads or stands by, measures, judges, writes, and tells people.
+
+While the ledger is away nothing moves, and it goes on by itself when that is back.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from stellwerk import notify
+from stellwerk.instances.connection import Connection
+from stellwerk.instances.errors import LedgerBusyError, LedgerError, LedgerRefusedError
+from stellwerk.instances.model import Role, State
+from stellwerk.instances.store import read_snapshot, require_version
+from stellwerk.scaling.ledger import ScalingLedger
+from stellwerk.scaling.model import Prediction
+from stellwerk.scaling.scaler.heard import ClockWatch, Heard
+from stellwerk.scaling.scaler.judging import Rulebook, Verdict, judge
+from stellwerk.scaling.scaler.notices import Outputs, tell_all
+from stellwerk.scaling.scaler.source import Source, Target
+from stellwerk.settings.files import HostFile
+from stellwerk.settings.root import Settings
+
+PULSE_SECONDS: Final = 2.0
+"""How often the leader looks for news, and another one whether it can lead. With the silence after
+which a leader's lock ends, another leads within 10 s."""
+
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 5.0
+"""Pauses between tries to reach a ledger that is away: first, then doubled each time."""
+
+_PRUNE_SECONDS: Final = 600.0
+
+_logger: Final = logging.getLogger(__name__)
+
+Connect = Callable[[], Awaitable[Connection]]
+Forecast = Callable[[datetime], Mapping[str, Prediction]]
+"""What forecasts that may be acted on ask for at a moment, by service."""
+
+
+def no_forecast(at: datetime) -> Mapping[str, Prediction]:
+    """Nothing is foreseen."""
+    del at
+    return {}
+
+
+class Scaler:
+    """The scaler of one host.
+
+    + settings: the present settings; another object where they have changed
+    + connect: opens a connection to the ledger
+    """
+
+    def __init__(
+        self,
+        settings: Callable[[], HostFile],
+        connect: Connect,
+        source: Source,
+        outputs: Sequence[Outputs],
+        forecast: Forecast = no_forecast,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read_settings = settings
+        self._host = settings()
+        self._rulebook = Rulebook.of(self._host)
+        self._connect = connect
+        self._source = source
+        self._outputs = outputs
+        self._forecast = forecast
+        self._clock = clock
+        self._said = ""
+        self._is_ready = False
+
+    async def run(self) -> None:
+        """Lead or stand by until cancelled, whether the ledger is there or not."""
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                connection = await self._connect()
+                try:
+                    await require_version(connection)
+                    pause = FIRST_PAUSE_SECONDS
+                    await self._follow(connection)
+                finally:
+                    await connection.close()
+            except* LedgerError as errors:
+                reason = errors.exceptions[0]
+                self._tell(f"Nothing moves: {reason}", warning=True)
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    async def _follow(self, connection: Connection) -> None:
+        """Wait until nobody else leads, and lead. Raises LedgerAwayError."""
+        ledger = ScalingLedger(connection)
+        while not await ledger.lead():
+            self._tell("Stands by; another one leads.")
+            await asyncio.sleep(PULSE_SECONDS)
+        self._tell("Leads.")
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep_judging(ledger))
+            group.create_task(self._keep_measuring(connection, ledger))
+
+    # Judging.
+
+    async def _keep_judging(self, ledger: ScalingLedger) -> None:
+        heard, clocks = Heard(self._clock()), ClockWatch()
+        judge_at = prune_at = self._clock()
+        news: object = None
+        while True:
+            asked = self._clock()
+            pulse = await ledger.pulse()
+            now = self._clock()
+            heard.take(pulse.agents, now)
+            silent = self._silent(heard, now)
+            if step := clocks.step(pulse.at, asked, now):
+                _logger.warning("The ledger's clock was set by %.0f s; measuring anew.", step)
+                await ledger.clock_was_set(step)
+            changed = self._refresh() or (pulse.orders, silent) != news
+            if changed or now >= judge_at:
+                done = await self._judge(ledger, silent)
+                judge_at = now + (self._settings.scaling.check_interval_seconds if done else 0)
+                news = (pulse.orders, silent)
+            if now >= prune_at:
+                await ledger.prune(self._settings.scaling.metrics_retention_seconds)
+                prune_at = now + _PRUNE_SECONDS
+            await asyncio.sleep(PULSE_SECONDS)
+
+    @property
+    def _settings(self) -> Settings:
+        return self._host.settings
+
+    def _refresh(self) -> bool:
+        """Take up changed settings; whether there are any."""
+        host, before = self._read_settings(), self._host
+        if host is not before:
+            self._host, self._rulebook = host, Rulebook.of(host)
+        return host is not before
+
+    def _silent(self, heard: Heard, now: float) -> frozenset[tuple[str, str]]:
+        expected = [(one.name, str(role)) for role in Role for one in self._host.group(str(role))]
+        return heard.silent(expected, now, self._settings.agent.lost_after_seconds)
+
+    async def _judge(self, ledger: ScalingLedger, silent: frozenset[tuple[str, str]]) -> bool:
+        """Judge all services once; False where it is to be tried again soon."""
+        try:
+            findings = await ledger.findings(self._settings.scaling.metrics_retention_seconds)
+            predictions = self._forecast(findings.snapshot.at)
+            verdicts = judge(self._rulebook, findings, silent, predictions)
+            await ledger.record_unchanged(
+                one.judged for one in verdicts if not one.changes and self._is_kept(one)
+            )
+            changed = [one for one in verdicts if one.changes]
+            written = [one for one in changed if await self._write(ledger, one)]
+        except (LedgerBusyError, LedgerRefusedError) as error:
+            _logger.warning("%s", error)
+            return False
+        for one in verdicts:
+            if one in written or not one.changes:
+                tell_all(one.notices, self._settings.scaling.notifications, self._outputs)
+        self._tell(f"Leads; judges {len(self._rulebook.judged)} services.")
+        return len(written) == len(changed)
+
+    def _is_kept(self, verdict: Verdict) -> bool:
+        return verdict.judged.service in self._rulebook.judged
+
+    async def _write(self, ledger: ScalingLedger, verdict: Verdict) -> bool:
+        written = await ledger.record(verdict.judged)
+        if not written:
+            _logger.info("%s: its numbers were changed meanwhile.", verdict.judged.service)
+        return written
+
+    # Measuring.
+
+    async def _keep_measuring(self, connection: Connection, ledger: ScalingLedger) -> None:
+        while True:
+            began = self._clock()
+            try:
+                targets = await self._targets(connection)
+                if found := await self._source.metrics(targets):
+                    await ledger.keep_samples(found)
+            except (LedgerBusyError, LedgerRefusedError) as error:
+                _logger.warning("%s", error)
+            took = self._clock() - began
+            await asyncio.sleep(max(0.0, self._settings.monitoring.interval_seconds - took))
+
+    async def _targets(self, connection: Connection) -> list[Target]:
+        """The instances that serve and whose metrics somebody wants."""
+        snapshot = await read_snapshot(connection)
+        services = self._settings.services
+        return [
+            Target(key, one.address, services[key.service].health_path)
+            for key, one in snapshot.instances.items()
+            if one.state is State.READY and key.service in self._rulebook.judged & services.keys()
+        ]
+
+    def _tell(self, text: str, *, warning: bool = False) -> None:
+        """Tell systemd, and the journal where it is news; once that the start is over."""
+        if text != self._said:
+            self._said = text
+            _logger.log(logging.WARNING if warning else logging.INFO, "%s", text)
+            notify.status(text)
+        if not self._is_ready:
+            self._is_ready = notify.ready()

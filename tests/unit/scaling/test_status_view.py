@@ -1,0 +1,70 @@
+"""What operators see of scaling fits a terminal and says what matters."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from stellwerk.scaling.records import DecisionRow, Order, ScalerSign
+from stellwerk.scaling.status import ServiceStatus, Status
+from stellwerk.scaling.status_view import explanation, table
+from stellwerk.terminal.paint import Paint
+from tests.unit.scaling.clusters import NOW
+
+PLAIN = Paint(coloured=False)
+ROW = DecisionRow(
+    7,
+    NOW - timedelta(seconds=12),
+    "aktienanalyse-frontend",
+    12,
+    13,
+    "aktienanalyse-frontend goes from 12 to 13: \x1b[31mcpu_percent averaged 90.",
+    {"held": [{"text": "288 s of the rest after an addition are left"}], "in_emergency": True},
+)
+SERVICE = ServiceStatus(
+    "aktienanalyse-frontend", True, 13, 12, 1, 0, 10, 16, 100.0, 100.0, None, ROW, ROW
+)
+STATUS = Status(NOW, (SERVICE,), (ScalerSign("db-1", True),), NOW, timedelta(seconds=60))
+
+
+def lines(shown: Status) -> list[str]:
+    return table(shown, 80, PLAIN)
+
+
+def test_the_shipped_names_fit_80_columns_whole() -> None:
+    for order in (None, Order("x", None, None, "anna", NOW)):
+        found = lines(replace(STATUS, services=(replace(SERVICE, order=order),)))
+        assert all(len(line) <= 80 for line in found), found
+        assert found[1].startswith("aktienanalyse-frontend ")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({}, "db-1 leads, and judged 0s ago."),
+        ({"scalers": ()}, "No scaler leads: numbers stay as they are."),
+        ({"judged_at": None}, "db-1 leads, and judged never."),
+        ({"judged_at": NOW - timedelta(hours=1)}, "and judged at 2026-03-04 11:00:00 UTC."),
+        (
+            {"scalers": (ScalerSign("db-1", True), ScalerSign("m-2", False))},
+            "db-1 leads, and judged 0s ago. m-2 stands by.",
+        ),
+    ],
+)
+def test_the_footer_says_who_leads_and_whether_it_judges(
+    changed: dict[str, object], said: str
+) -> None:
+    assert lines(replace(STATUS, **changed))[-1].endswith(said)  # type: ignore[arg-type]
+
+
+def test_an_emergency_and_what_holds_back_are_shown() -> None:
+    _, row, *notes = lines(STATUS)
+    assert row.endswith("emergency")
+    assert "1 starting; held back: 288 s of the rest" in " ".join(notes)
+
+
+def test_an_explanation_cannot_steer_the_terminal_and_works_without_a_judgement() -> None:
+    assert "\x1b" not in "".join(explanation(SERVICE, 80, PLAIN))
+    assert "not been judged" in "".join(
+        explanation(replace(SERVICE, decision=None, changed=None), 80, PLAIN)
+    )
