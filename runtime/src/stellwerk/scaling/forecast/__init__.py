@@ -1,0 +1,1 @@
+"""Forecasts of load from its own past, with a measured confidence. numpy is all they need."""
