@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from stellwerk.scaling.backtesting import load_of_trace
+from stellwerk.scaling.forecast.predictor import Predictor
 from stellwerk.scaling.model import CPU, Policy
-from stellwerk.scaling.policies import policies
+from stellwerk.scaling.policies import cpu_share, policies
 from stellwerk.scaling.simulation import (
     Capacity,
     Outcome,
@@ -29,6 +31,7 @@ class Options:
     capacity: float | None = None
     start_seconds: float = 60.0
     days: float | None = None
+    forecast: bool = False
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,28 @@ def simulated(settings: Settings, options: Options) -> Run:
     trace = read_trace(options.path)
     if options.days:
         trace = trace.between(trace.start, trace.start + options.days * _DAY)
-    whole = policies(settings)[options.service]
-    policy, left_out = on_cpu_alone(whole)
-    capacity = Capacity(options.capacity or _capacity_for(policy, trace), options.start_seconds)
+    policy, left_out, share = on_cpu_alone(policies(settings)[options.service])
+    rate = options.capacity or trace.peak / policy.maximum / share
+    capacity = Capacity(rate, options.start_seconds)
     interval = float(settings.scaling.check_interval_seconds)
     outcomes = [replay(policy, trace, capacity, interval=interval)]
+    if options.forecast:
+        predictor = Predictor(
+            settings.scaling.predictive,
+            load_of_trace(settings.scaling.predictive, trace, options.service),
+            per_instance=share * rate,
+            start_seconds=options.start_seconds,
+        )
+        outcomes.append(
+            replay(
+                policy,
+                trace,
+                capacity,
+                interval=interval,
+                predict=predictor.at,
+                name="with forecasts",
+            )
+        )
     outcomes += [
         fixed_peak(policy, trace, capacity, interval),
         perfect_foresight(policy, trace, capacity, interval),
@@ -58,11 +78,14 @@ def simulated(settings: Settings, options: Options) -> Run:
     return Run(trace, capacity, left_out, tuple(outcomes))
 
 
-def on_cpu_alone(policy: Policy) -> tuple[Policy, tuple[str, ...]]:
-    """The policy with rules on CPU only, and the metrics left out. Raises TraceError for none."""
+def on_cpu_alone(policy: Policy) -> tuple[Policy, tuple[str, ...], float]:
+    """The policy with rules on CPU only, the metrics left out, and the share of its CPU that an
+    instance is to use at most. Raises TraceError for none.
+    """
     rules = policy.rules
     targets = {name: one for name, one in rules.targets.items() if name == CPU}
-    if rules.cpu_percent is None and not targets:
+    percent = cpu_share(rules)
+    if percent is None:
         raise TraceError(
             f"{policy.service}: has no rule on CPU that a trace could be replayed with"
         )
@@ -72,11 +95,4 @@ def on_cpu_alone(policy: Policy) -> tuple[Policy, tuple[str, ...]]:
     cpu_rules = rules.model_copy(
         update={"memory_percent": None, "rules": {}, "targets": targets, "bands": {}}
     )
-    return replace(policy, rules=cpu_rules), tuple(dict.fromkeys(left_out))
-
-
-def _capacity_for(policy: Policy, trace: Trace) -> float:
-    """What an instance has to serve for the peak to take the maximum, as the CPU rule has it."""
-    rules = policy.rules
-    share = rules.cpu_percent.up_above if rules.cpu_percent else rules.targets[CPU].value
-    return trace.peak / policy.maximum / (share / _FULL)
+    return replace(policy, rules=cpu_rules), tuple(dict.fromkeys(left_out)), percent / _FULL

@@ -33,6 +33,7 @@ from stellwerk.settings.types import (
 )
 
 Channel = Literal["slack", "email"]
+StepMinutes = Literal[5, 10, 15, 30, 60]
 
 
 class Emergency(Model):
@@ -173,7 +174,10 @@ class Predictive(Model):
         False,
         description="Forecasts are made and shown, but not acted on: to see how good they are.",
     )
-    step_minutes: Literal[5, 10, 15, 30, 60] = Field(15, description="Steps of the history.")
+    timezone: TimeZone = Field(
+        "Etc/UTC", description="Time zone whose days and weeks the load follows."
+    )
+    step_minutes: StepMinutes = Field(15, description="Steps of the history.")
     refresh_minutes: Minutes = Field(60, description="Time between two forecasts.")
     daily: DailyPattern = Field(default_factory=DailyPattern, description="Daily pattern.")
     weekly: WeeklyPattern = Field(default_factory=WeeklyPattern, description="Weekly pattern.")

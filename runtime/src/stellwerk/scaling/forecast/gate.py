@@ -1,65 +1,50 @@
 """Whether forecasts may be acted on, by how good they have been. Pure."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from stellwerk.scaling.forecast.rolling import Quality
-from stellwerk.settings.scaling import Predictive
+from stellwerk.scaling.forecast.rolling import QUALITY_DAYS, Quality
+from stellwerk.settings.scaling import Prescale
 
-_WHOLE = 100.0
+_WHOLE: Final = 100.0
 
 
 @dataclass(frozen=True)
 class Gate:
-    """How many steps ahead may be acted on, and why."""
+    """Whether a forecast may be acted on, and what was measured that says so."""
 
-    steps: int
+    is_open: bool
     reason: str
-
-    @property
-    def is_open(self) -> bool:
-        """Whether forecasts may be acted on at all."""
-        return self.steps > 0
 
 
 def gate(
-    settings: Predictive,
-    near: Quality | None,
-    far: Quality | None,
+    prescale: Prescale,
+    quality: Quality | None,
     *,
-    near_steps: int,
-    far_steps: int,
+    confidence: float,
+    least_bounded: int,
+    forecast_only: bool = False,
 ) -> Gate:
-    """The gate for a forecast whose first `near_steps` the daily pattern speaks of, and the others
-    the weekly one alone. `near` and `far` say how good both have been in the last days.
+    """The gate for forecasts that were as good as `quality` in the last days. `confidence` is what
+    their pattern takes, `least_bounded` how many steps have to have had a bound.
     """
-    if settings.forecast_only:
-        return Gate(0, "the settings want forecasts only to be shown")
-    wanted = max(settings.daily.confidence, settings.prescale.confidence)
-    refusal = _refusal(settings, near, wanted)
-    if refusal:
-        return Gate(0, refusal)
-    if _refusal(settings, far, settings.weekly.confidence):
-        return Gate(near_steps, _praise(near))
-    return Gate(far_steps, _praise(near))
-
-
-def _refusal(settings: Predictive, quality: Quality | None, confidence: float) -> str:
-    """Why forecasts of such quality are not acted on; empty where they are."""
-    if quality is None or quality.coverage is None:
-        return "too few forecasts are over to say how good they are"
-    error, most = _WHOLE * quality.error, settings.prescale.max_error_percent
-    if error > most:
-        return f"the error of the last 7 days is {error:.1f} %, above {most:g} %"
-    if quality.coverage < confidence:
-        held = f"the bound held for {_WHOLE * quality.coverage:.0f} % of the last 7 days"
-        return f"{held}, less than {_WHOLE * confidence:g} %"
-    return ""
-
-
-def _praise(quality: Quality | None) -> str:
-    if quality is None or quality.coverage is None:
-        return ""
-    return (
-        f"error {_WHOLE * quality.error:.1f} % and coverage {_WHOLE * quality.coverage:.0f} %"
-        " in the last 7 days"
-    )
+    if quality is None or quality.coverage is None or quality.bounded < least_bounded:
+        return Gate(False, "too few forecasts are over to say how good they are")
+    wanted = max(confidence, prescale.confidence)
+    percent, held = _WHOLE * quality.error, _WHOLE * quality.coverage
+    days = f"in the last {QUALITY_DAYS} days"
+    if percent > prescale.max_error_percent:
+        most = f"above {prescale.max_error_percent:g} %"
+        return Gate(False, f"forecasts were off by {percent:.1f} % {days}, {most}")
+    if quality.error >= quality.error_as_now:
+        as_now = (
+            f"no nearer than if the load stayed as it is ({_WHOLE * quality.error_as_now:.1f} %)"
+        )
+        return Gate(False, f"forecasts were off by {percent:.1f} % {days}, {as_now}")
+    if quality.coverage < wanted:
+        return Gate(
+            False, f"the bound held for {held:.0f} % {days}, less than {_WHOLE * wanted:g} %"
+        )
+    if forecast_only:
+        return Gate(False, "the settings want forecasts only to be shown")
+    return Gate(True, f"off by {percent:.1f} %, bound held for {held:.0f} % {days}")

@@ -1,196 +1,243 @@
-"""Forecasts made one after the other, weighted and bounded by the errors of those before.
+"""Forecasts made one after the other, weighted and bounded by the errors of those before. Pure.
 
-A forecast is judged only by what was known when it was made: errors count once the last moment
-they speak of is over.
+Nothing is used before it is known: a forecast learns from the steps before it, and its errors count
+once the last step it speaks of is over.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
+from stellwerk.scaling.forecast.forecasters import Forecaster, Values
+from stellwerk.scaling.forecast.load import DAY_SECONDS, DAYS_OF_WEEK, Load
 
-from stellwerk.scaling.forecast.load import Load
-from stellwerk.scaling.forecast.members import DAILY, WEEKLY, Values
-
-_DAYS_OF_WEIGHTS: Final = 7
-_DAYS_OF_BOUND: Final = 14
+QUALITY_DAYS: Final = 7
+"""Days over which forecasts are judged, and weighted by their errors."""
+BOUND_DAYS: Final = 14
+"""Days whose errors make the bound, half of them at least."""
+_LEAST_KNOWN: Final = 0.5
+_LEAST_SHARE: Final = 0.01  # of the last week's mean
 _TINY: Final = 1e-9
-_LEAST_RATIOS: Final = 20
-"""Fewer known errors say nothing of how far off the next one is."""
 
 
 @dataclass(frozen=True)
-class Reach:
-    """How far forecasters look back and ahead, in steps. Those that know of days only speak of
-    the first `daily_ahead` steps.
+class Stretch:
+    """Which steps from its origin on a forecast speaks of, from `first` to before `last`, which
+    forecasters it is made of, and how many steps each of them looks back.
     """
 
-    ahead: int
-    daily_ahead: int
-    daily_history: int
-    weekly_history: int
+    first: int
+    last: int
+    forecasters: Mapping[str, Forecaster]
+    looks_back: Mapping[str, int]
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """The load of the steps from `origin` on, and the bound it stays below with the probability
-    asked for. `bound` is None while too few errors are known.
+    """The load of the steps of a stretch, and the bound it stays below with the probability asked
+    for. `bound` is None while too few errors are known.
     """
 
     origin: int
     mean: Values
     bound: Values | None
-    members: Mapping[str, Values]
+    latest: float  # the load of the step before its origin
+    parts: Mapping[str, Values]  # by forecaster
     weights: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How good the forecasts of some days were."""
+    """How good some forecasts were."""
 
     error: float  # sum of absolute errors by the sum of the load (WAPE)
+    error_as_now: float  # the same, had the load been taken to stay as it was
     coverage: float | None  # share of the steps whose load was below its bound
+    headroom: float | None  # sum of the bounds by the sum of the means
+    bounded: int  # steps that had a bound
     forecasts: int
 
 
 @dataclass(frozen=True)
-class _Settled:
-    """A forecast whose moments are over, beside what was."""
+class _Judged:
+    """A forecast that is over, beside what was."""
 
-    made: Forecast
-    actual: Values
-    errors: Mapping[str, float]  # mean absolute, by member
-    missed: Values
-    ratios: Values
-    covered: NDArray[np.bool_] | None
+    origin: int
+    steps: int
+    load: float
+    missed: float
+    missed_as_now: float
+    missed_by: Mapping[str, float]
+    ratios: Sequence[float]
+    covered: int
+    mean: float
+    bound: float | None
 
 
 class Rolling:
-    """Makes forecasts of one load and remembers how they did."""
+    """Makes forecasts of one stretch of a load and remembers how they did."""
 
-    def __init__(self, load: Load, reach: Reach, probability: float = 0.9) -> None:
-        self.load, self.reach = load, reach
+    def __init__(self, load: Load, stretch: Stretch, probability: float = 0.9) -> None:
+        self.load, self.stretch = load, stretch
         self._probability = probability
         self._open: list[Forecast] = []
-        self._settled: list[_Settled] = []
+        self._judged: list[_Judged] = []
 
-    def forecast(self, origin: int) -> Forecast | None:
-        """The forecast from a step on, by the steps before it; None where these are too few.
-
-        Origins are asked for in rising order.
+    def forecast(self, origin: int) -> Forecast:
+        """The forecast from a step on, by the steps before it. Origins are asked for in rising
+        order. Raises ValueError where these steps are too few.
         """
-        if origin < self.reach.daily_history:
-            return None
-        self._settle(origin)
-        members = self._members(origin)
+        if reason := lacking(self.load, origin):
+            raise ValueError(reason)
+        self._judge_until(origin)
+        parts = self._parts(origin)
         weights = self._weights(origin)
-        mean = self._blend(members, weights)
+        least = self._least(origin)
+        mean = [
+            max(least, sum(weights[name] * part[place] for name, part in parts.items()))
+            for place in range(self.stretch.last - self.stretch.first)
+        ]
         factor = self._factor(origin)
-        made = Forecast(origin, mean, None if factor is None else mean * factor, members, weights)
+        bound = None if factor is None else [factor * value for value in mean]
+        latest = self.load.learned[self.load.place_of(origin) - 1]
+        made = Forecast(origin, mean, bound, latest, parts, weights)
         self._open.append(made)
         return made
 
-    def quality(self, origin: int, steps: int | None = None) -> Quality | None:
-        """How good the first steps of those of the last seven days were, as far as is known at a
-        step; None for none.
+    def quality(self, origin: int) -> Quality | None:
+        """How good those of the last days were, as far as it is known at a step; None if there are
+        none to judge.
         """
-        self._settle(origin)
-        return _quality(self._last(origin, _DAYS_OF_WEIGHTS), steps)
+        self._judge_until(origin)
+        return _quality(list(self._of_days(origin, QUALITY_DAYS)))
 
     def overall(self, since: int = 0) -> Quality | None:
         """How good all were that began at a step or later and are over; None for none."""
-        return _quality(self._since(since), None)
+        return _quality(self._since(since))
 
     def errors(self, since: int = 0) -> dict[str, float]:
-        """The error (WAPE) of each forecaster over the forecasts that began at a step or later."""
-        chosen = self._since(since)
-        total = max(sum(float(one.actual.sum()) for one in chosen), _TINY)
-        names = chosen[0].errors if chosen else ()
+        """The error (WAPE) of each forecaster in the same forecasts."""
+        judged = self._since(since)
+        load = max(sum(one.load for one in judged), _TINY)
         return {
-            name: sum(one.errors[name] * len(one.actual) for one in chosen) / total
-            for name in names
+            name: sum(one.missed_by[name] for one in judged) / load
+            for name in self.stretch.forecasters
         }
 
-    def _members(self, origin: int) -> dict[str, Values]:
-        reach, day = self.reach, self.load.steps_of_day
-        kinds = ((DAILY, reach.daily_history), (WEEKLY, reach.weekly_history))
-        return {
-            name: np.maximum(
-                member(self.load.learned[max(0, origin - back) : origin], day, reach.ahead), 0.0
-            )
-            for members, back in kinds
-            for name, member in members.items()
-        }
+    def _parts(self, origin: int) -> dict[str, Values]:
+        """What each forecaster says. When clocks are set back, places come twice: then nothing is
+        learned from the hour in which they do.
+        """
+        first, last = origin + self.stretch.first, origin + self.stretch.last
+        places = [self.load.place_of(step) for step in range(first, last)]
+        end = min(self.load.place_of(origin), *places)
+        ahead = max(places) + 1 - end
+        day = self.load.steps_of_day
+        parts = {}
+        for name, forecaster in self.stretch.forecasters.items():
+            history = self.load.learned[max(0, end - self.stretch.looks_back[name]) : end]
+            said = forecaster(history, day, ahead)
+            parts[name] = [said[place - end] for place in places]
+        return parts
 
-    def _blend(self, members: Mapping[str, Values], weights: Mapping[str, float]) -> Values:
-        near = np.zeros(self.reach.ahead)
-        far = np.zeros(self.reach.ahead)
-        for name, values in members.items():
-            near += weights[name] * values
-            if name in WEEKLY:
-                far += weights[name] * values
-        far /= sum(weights[name] for name in WEEKLY)
-        return np.where(np.arange(self.reach.ahead) < self.reach.daily_ahead, near, far)
+    def _least(self, origin: int) -> float:
+        """A load below it is next to nothing: what it is by its forecast would say nothing."""
+        end = self.load.place_of(origin)
+        week = self.load.learned[max(0, end - DAYS_OF_WEEK * self.load.steps_of_day) : end]
+        return _LEAST_SHARE * sum(week) / len(week)
 
-    def _settle(self, now: int) -> None:
-        """Judge what is over at a step."""
-        over = [one for one in self._open if one.origin + self.reach.ahead <= now]
-        self._open = [one for one in self._open if one.origin + self.reach.ahead > now]
-        self._settled += [self._judged(one) for one in over]
+    def _judge_until(self, now: int) -> None:
+        over = [one for one in self._open if one.origin + self.stretch.last <= now]
+        self._open = [one for one in self._open if one.origin + self.stretch.last > now]
+        self._judged += [self._judgement(one) for one in over]
 
-    def _judged(self, made: Forecast) -> _Settled:
-        # A step of which nothing is known counts as forecast.
-        actual = self.load.values[made.origin : made.origin + self.reach.ahead]
-        actual = np.where(np.isfinite(actual), actual, made.mean)
-        return _Settled(
-            made,
-            actual,
-            {name: float(np.abs(one - actual).mean()) for name, one in made.members.items()},
-            np.abs(made.mean - actual),
-            actual / np.maximum(made.mean, _TINY),
-            None if made.bound is None else actual <= made.bound,
+    def _judgement(self, made: Forecast) -> _Judged:
+        begin = made.origin + self.stretch.first
+        places = [n for n in range(len(made.mean)) if self.load.counts(begin + n)]
+        actual = [self.load.values[begin + place] for place in places]
+        mean = [made.mean[place] for place in places]
+        bound = None if made.bound is None else [made.bound[place] for place in places]
+        return _Judged(
+            origin=made.origin,
+            steps=len(places),
+            load=sum(actual),
+            missed=_missed(mean, actual),
+            missed_as_now=_missed([made.latest] * len(actual), actual),
+            missed_by={
+                name: _missed([part[place] for place in places], actual)
+                for name, part in made.parts.items()
+            },
+            ratios=[was / max(said, _TINY) for was, said in zip(actual, mean, strict=True)],
+            covered=sum(map(float.__le__, actual, bound)) if bound else 0,
+            mean=sum(mean),
+            bound=None if bound is None else sum(bound),
         )
 
-    def _since(self, origin: int) -> list[_Settled]:
-        self._settle(len(self.load.values))
-        return [one for one in self._settled if one.made.origin >= origin]
+    def _since(self, origin: int) -> list[_Judged]:
+        self._judge_until(len(self.load.values))
+        return [one for one in self._judged if one.origin >= origin]
 
-    def _last(self, now: int, days: int) -> list[_Settled]:
+    def _of_days(self, now: int, days: int) -> Iterable[_Judged]:
         first = now - days * self.load.steps_of_day
-        found = []
-        for one in reversed(self._settled):
-            if one.made.origin + self.reach.ahead <= first:
-                break
-            found.append(one)
-        return found
+        for one in reversed(self._judged):
+            if one.origin + self.stretch.last <= first:
+                return
+            yield one
 
     def _weights(self, now: int) -> dict[str, float]:
         """By 1/error² of the last days; equal while there are none."""
-        recent = self._last(now, _DAYS_OF_WEIGHTS)
-        names = [*DAILY, *WEEKLY]
-        if not recent:
-            return dict.fromkeys(names, 1 / len(names))
-        errors = {name: sum(one.errors[name] for one in recent) / len(recent) for name in names}
-        raw = {name: 1 / max(error, _TINY) ** 2 for name, error in errors.items()}
+        recent = list(self._of_days(now, QUALITY_DAYS))
+        missed = {
+            name: sum(one.missed_by[name] for one in recent) for name in self.stretch.forecasters
+        }
+        raw = {name: 1 / max(amount, _TINY) ** 2 for name, amount in missed.items()}
         total = sum(raw.values())
-        return {name: weight / total for name, weight in raw.items()}
+        return {name: one / total for name, one in raw.items()}
 
     def _factor(self, now: int) -> float | None:
-        """By how much the mean is multiplied to be above what was, with the probability."""
-        recent = [one.ratios for one in self._last(now, _DAYS_OF_BOUND)]
-        ratios = np.concatenate(recent) if recent else np.empty(0)
-        if len(ratios) < _LEAST_RATIOS:
+        """What the mean is multiplied by to lie above the load with the probability: a quantile of
+        the ratios between both, corrected for their number (split conformal prediction).
+        """
+        recent = list(self._of_days(now, BOUND_DAYS))
+        half = BOUND_DAYS * self.load.steps_of_day // 2
+        if not recent or now - recent[-1].origin < half:
             return None
-        return float(np.quantile(ratios, self._probability, method="higher"))
+        ratios = sorted(chain.from_iterable(one.ratios for one in recent))
+        place = math.ceil((len(ratios) + 1) * self._probability) - 1
+        return ratios[place] if place < len(ratios) else None
 
 
-def _quality(settled: Sequence[_Settled], steps: int | None) -> Quality | None:
-    if not settled:
+def lacking(load: Load, origin: int) -> str:
+    """Why nothing can be forecast from a step on; empty where it can."""
+    week = DAYS_OF_WEEK * load.steps_of_day
+    if min(origin, load.place_of(origin)) < week:
+        hours = origin * load.step * 24 / DAY_SECONDS
+        return f"there are {hours:.0f} h of history, and a forecast takes {DAYS_OF_WEEK} days"
+    for days, name in ((DAYS_OF_WEEK, "week"), (1, "day")):
+        known = load.known_share(origin - days * load.steps_of_day, origin)
+        if known < _LEAST_KNOWN:
+            return f"the load is known for only {100 * known:.0f} % of the last {name}"
+    return ""
+
+
+def _missed(said: Iterable[float], actual: Iterable[float]) -> float:
+    return sum(abs(one - other) for one, other in zip(said, actual, strict=True))
+
+
+def _quality(judged: Sequence[_Judged]) -> Quality | None:
+    if not any(one.steps for one in judged):
         return None
-    load = sum(float(one.actual[:steps].sum()) for one in settled)
-    missed = sum(float(one.missed[:steps].sum()) for one in settled)
-    covered = [one.covered[:steps] for one in settled if one.covered is not None]
-    coverage = float(np.concatenate(covered).mean()) if covered else None
-    return Quality(missed / max(load, _TINY), coverage, len(settled))
+    load = max(sum(one.load for one in judged), _TINY)
+    bounded = [one for one in judged if one.bound is not None]
+    steps = sum(one.steps for one in bounded)
+    mean = max(sum(one.mean for one in bounded), _TINY)
+    return Quality(
+        error=sum(one.missed for one in judged) / load,
+        error_as_now=sum(one.missed_as_now for one in judged) / load,
+        coverage=sum(one.covered for one in bounded) / steps if steps else None,
+        headroom=sum(one.bound or 0.0 for one in bounded) / mean if steps else None,
+        bounded=steps,
+        forecasts=len(judged),
+    )
