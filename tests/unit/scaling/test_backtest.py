@@ -41,7 +41,7 @@ def test_the_table_has_the_error_of_each_forecaster_and_fits_a_terminal(trace: P
     code, said = scaling("backtest", CORE, "--trace", str(trace), "--timezone", "Etc/UTC")
     assert code == 0, said
     title, headings, *rows = said.splitlines()
-    assert title == f"load as the load of {CORE}: 28 days in steps of 60 min, days of Etc/UTC"
+    assert title == f"{CORE} under load: 28 days of Etc/UTC in steps of 60 min"
     assert headings.split("  ")[0] == "ERROR (WAPE)"
     assert all(column in headings for column in ("0-60 MIN", "60-240 MIN", "NEXT DAY"))
     names = [row.split("  ")[0] for row in rows]
@@ -74,7 +74,7 @@ def test_the_figures_are_written_for_programs(trace: Path, tmp_path: Path) -> No
 def test_the_days_are_those_of_the_settings_unless_another_zone_is_named(trace: Path) -> None:
     code, said = scaling("backtest", CORE, "--trace", str(trace))
     assert code == 0
-    assert "days of Europe/Berlin" in said
+    assert "28 days of Europe/Berlin in" in said
 
 
 def test_a_trace_that_is_too_short_is_refused(tmp_path: Path) -> None:

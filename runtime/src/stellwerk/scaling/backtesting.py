@@ -60,9 +60,6 @@ def load_of_trace(
     """A trace as forecasts see it, in the settings' steps or, where its own are longer, in the next
     longer ones. Raises TraceError where there are no such steps.
     """
-    steps = sorted(
-        _MINUTE * one for one in get_args(Predictive.model_fields["step_minutes"].annotation)
-    )
     least = max(step or settings.step_minutes * _MINUTE, trace.step)
     chosen = next((one for one in _STEPS if one >= least), None)
     if chosen is None:

@@ -135,7 +135,7 @@ def simulate(settings: "Settings", **options: Any) -> None:
     type=click.Path(path_type=Path),
     required=True,
     metavar="FILE.csv",
-    help="Load to forecast: a header, then rows of a time (UTC) and what came since the one before.",
+    help="Load to forecast: a header, then rows of a time (UTC) and what came since the last.",
 )
 @click.option(
     "--timezone",
@@ -166,8 +166,8 @@ def backtest(
     run = backtested(settings, service, path, timezone)
     days = (run.trace.end - run.trace.start) / 86400
     click.echo(
-        f"{run.trace.name} as the load of {service}: {days:.0f} days in steps of"
-        f" {run.load.step / 60:g} min, days of {run.load.zone}"
+        f"{service} under {run.trace.name}: {days:.0f} days of {run.load.zone} in steps of"
+        f" {run.load.step / 60:g} min"
     )
     bound = settings.scaling.predictive.prescale.bound
     for line in backtest_view.table(run.verdicts, bound, paint_for(sys.stdout)):
