@@ -71,6 +71,13 @@ def test_forecasts_that_are_only_shown_ask_for_nothing() -> None:
     ]
 
 
+def test_far_steps_are_acted_on_only_where_near_ones_are() -> None:
+    of = predictor(**HOURLY, prescale={"max_error_percent": 0.1})
+    near, far = of.outlooks(at(28, 8))
+    assert far.gate.reason == f"nearer forecasts are not acted on: {near.gate.reason}"
+    assert near.gate.reason.endswith("above 0.1 %")
+
+
 def test_forecasts_of_mere_chance_ask_for_nothing() -> None:
     chance = random.Random(1)
     load = samples(29, lambda _: chance.uniform(0, 100), every=QUARTER)

@@ -178,7 +178,11 @@ class Predictive(Model):
         "Etc/UTC", description="Time zone whose days and weeks the load follows."
     )
     step_minutes: StepMinutes = Field(15, description="Steps of the history.")
-    refresh_minutes: Minutes = Field(60, description="Time between two forecasts.")
+    refresh_minutes: Minutes = Field(
+        30,
+        description="Time between two forecasts. With `prescale.lead_minutes` it should fit into"
+        " `daily.ahead_minutes`, or the lead is cut short before the next one.",
+    )
     daily: DailyPattern = Field(default_factory=DailyPattern, description="Daily pattern.")
     weekly: WeeklyPattern = Field(default_factory=WeeklyPattern, description="Weekly pattern.")
     prescale: Prescale = Field(default_factory=Prescale, description="Acting ahead.")

@@ -6,7 +6,7 @@ from typing import Final
 
 from stellwerk.scaling.forecast.forecasters import DAILY, WEEKLY
 from stellwerk.scaling.forecast.load import Load
-from stellwerk.scaling.forecast.pattern import Pattern, looks_back, patterns, steps_between
+from stellwerk.scaling.forecast.pattern import gates, looks_back, patterns, steps_between
 from stellwerk.scaling.forecast.rolling import Quality, Rolling, Stretch, lacking
 from stellwerk.settings.scaling import Predictive
 
@@ -30,8 +30,18 @@ def of_patterns(settings: Predictive, load: Load) -> list[Verdict]:
     """The verdicts on the patterns of the settings, renewed as often as these say; none where the
     load is too short.
     """
-    every = steps_between(settings, load)
-    verdicts = (_of_pattern(settings, one, every) for one in patterns(settings, load))
+    every = list(patterns(settings, load))
+    opened: list[list[bool]] = []
+    for origin in range(0, len(load.values), steps_between(settings, load)):
+        if not lacking(load, origin):
+            for one in every:
+                one.rolling.forecast(origin)
+            if origin >= TRAINING_DAYS * load.steps_of_day:
+                opened.append([one.is_open for one in gates(settings, every, origin)])
+    verdicts = []
+    for number, one in enumerate(every):
+        acted_on = sum(row[number] for row in opened) / max(1, len(opened))
+        verdicts.append(_verdict(f"{one.first}-{one.last} min", one.rolling, acted_on))
     return [one for one in verdicts if one]
 
 
@@ -46,18 +56,6 @@ def of_next_day(settings: Predictive, load: Load) -> Verdict | None:
         if not lacking(load, origin):
             rolling.forecast(origin)
     return _verdict("next day", rolling, None)
-
-
-def _of_pattern(settings: Predictive, pattern: Pattern, every: int) -> Verdict | None:
-    load = pattern.rolling.load
-    opened = []
-    for origin in range(0, len(load.values), every):
-        if not lacking(load, origin):
-            pattern.rolling.forecast(origin)
-            if origin >= TRAINING_DAYS * load.steps_of_day:
-                opened.append(pattern.gate(settings, origin).is_open)
-    share = sum(opened) / len(opened) if opened else None
-    return _verdict(f"{pattern.first}-{pattern.last} min", pattern.rolling, share)
 
 
 def _verdict(name: str, rolling: Rolling, acted_on: float | None) -> Verdict | None:

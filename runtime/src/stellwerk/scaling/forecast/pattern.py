@@ -1,6 +1,6 @@
 """The daily and the weekly pattern: what each speaks of, and when it is acted on. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,16 +23,6 @@ class Pattern:
     rolling: Rolling
     confidence: float
 
-    def gate(self, settings: Predictive, origin: int) -> Gate:
-        """Whether its forecast from a step on may be acted on, as far as is known at that step."""
-        return gate(
-            settings.prescale,
-            self.rolling.quality(origin),
-            confidence=self.confidence,
-            least_bounded=self.rolling.load.steps_of_day,
-            forecast_only=settings.forecast_only,
-        )
-
 
 def patterns(settings: Predictive, load: Load) -> Iterator[Pattern]:
     """The patterns of the settings, the nearest steps first.
@@ -48,6 +38,27 @@ def patterns(settings: Predictive, load: Load) -> Iterator[Pattern]:
         stretch = Stretch(stretch.last, _steps(far, load), WEEKLY, looks_back(settings, load))
         rolling = Rolling(load, stretch, settings.prescale.bound)
         yield Pattern("weekly", near, far, rolling, settings.weekly.confidence)
+
+
+def gates(settings: Predictive, of: Iterable[Pattern], origin: int) -> list[Gate]:
+    """Whether the forecasts of patterns, the nearest steps first, may be acted on, as far as is
+    known at a step. None is where a nearer one is not: it would add instances for the end of each
+    forecast only, and let them go with the next.
+    """
+    found: list[Gate] = []
+    for one in of:
+        if found and not found[-1].is_open:
+            found.append(Gate(False, f"nearer forecasts are not acted on: {found[0].reason}"))
+            continue
+        opened = gate(
+            settings.prescale,
+            one.rolling.quality(origin),
+            confidence=one.confidence,
+            least_bounded=one.rolling.load.steps_of_day,
+            forecast_only=settings.forecast_only,
+        )
+        found.append(opened)
+    return found
 
 
 def looks_back(settings: Predictive, load: Load) -> dict[str, int]:

@@ -7,7 +7,7 @@ from typing import Final
 
 from stellwerk.scaling.forecast.gate import Gate
 from stellwerk.scaling.forecast.load import Load
-from stellwerk.scaling.forecast.pattern import Pattern, patterns, steps_between
+from stellwerk.scaling.forecast.pattern import Pattern, gates, patterns, steps_between
 from stellwerk.scaling.forecast.rolling import (
     BOUND_DAYS,
     QUALITY_DAYS,
@@ -66,8 +66,9 @@ class Predictor:
             rolling = [one.rolling for one in self._patterns] if ready else []
             self._forecasts = tuple(one.forecast(origin) for one in rolling)
         if origins:
-            made = zip(self._patterns, self._forecasts, strict=False)
-            self._outlooks = tuple(self._outlook(one, forecast) for one, forecast in made)
+            opened = gates(self._settings, self._patterns, origins[-1])
+            made = zip(self._patterns, self._forecasts, opened, strict=False)
+            self._outlooks = tuple(self._outlook(*one) for one in made)
         return self._outlooks
 
     def at(self, moment: float) -> Prediction | None:
@@ -103,9 +104,8 @@ class Predictor:
             yield self._next
             self._next += every
 
-    def _outlook(self, of: Pattern, made: Forecast) -> Outlook:
+    def _outlook(self, of: Pattern, made: Forecast, opened: Gate) -> Outlook:
         begin = self._load.start + (made.origin + of.rolling.stretch.first) * self._load.step
-        opened = of.gate(self._settings, made.origin)
         return Outlook(of.name, begin, self._load.step, made, opened)
 
     def _bounds(self, of: Outlook, moment: float) -> list[float]:
