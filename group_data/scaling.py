@@ -84,7 +84,7 @@ scaling = {
             "market_open": {
                 "timezone": "Europe/Berlin",
                 "days": _WEEKDAYS,
-                "start": "08:45",
+                "start": "09:00",
                 "end": "09:30",
                 "minimum_factor": 1.5,
                 "in_history": True,

@@ -19,6 +19,7 @@ def policies(settings: Settings) -> dict[str, Policy]:
             idle=scaling.idle,
             schedule=scaling.schedule,
             events=scaling.predictive.events if scaling.predictive.enabled else {},
+            event_lead_seconds=60.0 * scaling.predictive.prescale.lead_minutes,
         )
         for name, rules in scaling.services.items()
     }
