@@ -6,7 +6,6 @@ many steps to look ahead, at most about a day.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean
 from typing import Final
 
 from stellwerk.scaling.forecast.load import DAYS_OF_WEEK
@@ -33,7 +32,7 @@ def same_as_yesterday(history: Sequence[float], day: int, ahead: int) -> Values:
 def usual_day(history: Sequence[float], day: int, ahead: int) -> Values:
     """The mean of the same hours of a week's days."""
     days = _periods(history, day, DAYS_OF_WEEK, ahead)
-    return [fmean(values) for values in zip(*days, strict=True)]
+    return [sum(values) / len(days) for values in zip(*days, strict=True)]
 
 
 def usual_day_at_level(history: Sequence[float], day: int, ahead: int) -> Values:

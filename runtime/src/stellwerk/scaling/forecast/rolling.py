@@ -5,9 +5,10 @@ once the last step it speaks of is over.
 """
 
 import math
+from bisect import bisect_left, bisect_right, insort
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Final
 
 from stellwerk.scaling.forecast.forecasters import Forecaster, Values
@@ -69,11 +70,31 @@ class _Judged:
     load: float
     missed: float
     missed_as_now: float
-    missed_by: Mapping[str, float]
+    missed_by: Sequence[float]  # in the order of the stretch's forecasters
     ratios: Sequence[float]
     covered: int
     mean: float
     bound: float | None
+
+
+class _Ordered:
+    """The ratios of forecasts in order. Few come and go from one time to the next."""
+
+    def __init__(self) -> None:
+        self._from: deque[_Judged] = deque()
+        self._ratios: list[float] = []
+
+    def of(self, judged: Sequence[_Judged]) -> Sequence[float]:
+        """Those of some forecasts, which begin and end no earlier than the last time."""
+        while self._from and self._from[0].origin < judged[0].origin:
+            for ratio in self._from.popleft().ratios:
+                del self._ratios[bisect_left(self._ratios, ratio)]
+        newest = self._from[-1].origin if self._from else judged[0].origin - 1
+        for one in judged[bisect_right(judged, newest, key=lambda one: one.origin) :]:
+            self._from.append(one)
+            for ratio in one.ratios:
+                insort(self._ratios, ratio)
+        return self._ratios
 
 
 class Rolling:
@@ -84,6 +105,7 @@ class Rolling:
         self._probability = probability
         self._open: list[Forecast] = []
         self._judged: list[_Judged] = []
+        self._ratios = _Ordered()
 
     def forecast(self, origin: int) -> Forecast:
         """The forecast from a step on, by the steps before it. Origins are asked for in rising
@@ -111,7 +133,7 @@ class Rolling:
         none to judge.
         """
         self._judge_until(origin)
-        return _quality(list(self._of_days(origin, QUALITY_DAYS)))
+        return _quality(self._of_days(origin, QUALITY_DAYS))
 
     def overall(self, since: int = 0) -> Quality | None:
         """How good all were that began at a step or later and are over; None for none."""
@@ -121,10 +143,7 @@ class Rolling:
         """The error (WAPE) of each forecaster in the same forecasts."""
         judged = self._since(since)
         load = max(sum(one.load for one in judged), _TINY)
-        return {
-            name: sum(one.missed_by[name] for one in judged) / load
-            for name in self.stretch.forecasters
-        }
+        return {name: missed / load for name, missed in self._missed_by(judged).items()}
 
     def _parts(self, origin: int) -> dict[str, Values]:
         """What each forecaster says. When clocks are set back, places come twice: then nothing is
@@ -165,10 +184,9 @@ class Rolling:
             load=sum(actual),
             missed=_missed(mean, actual),
             missed_as_now=_missed([made.latest] * len(actual), actual),
-            missed_by={
-                name: _missed([part[place] for place in places], actual)
-                for name, part in made.parts.items()
-            },
+            missed_by=[
+                _missed([part[place] for place in places], actual) for part in made.parts.values()
+            ],
             ratios=[was / max(said, _TINY) for was, said in zip(actual, mean, strict=True)],
             covered=sum(map(float.__le__, actual, bound)) if bound else 0,
             mean=sum(mean),
@@ -179,19 +197,20 @@ class Rolling:
         self._judge_until(len(self.load.values))
         return [one for one in self._judged if one.origin >= origin]
 
-    def _of_days(self, now: int, days: int) -> Iterable[_Judged]:
-        first = now - days * self.load.steps_of_day
-        for one in reversed(self._judged):
-            if one.origin + self.stretch.last <= first:
-                return
-            yield one
+    def _of_days(self, now: int, days: int) -> list[_Judged]:
+        """Those that spoke of steps in the last days, oldest first."""
+        first = now - days * self.load.steps_of_day - self.stretch.last
+        return self._judged[bisect_right(self._judged, first, key=lambda one: one.origin) :]
+
+    def _missed_by(self, judged: Iterable[_Judged]) -> dict[str, float]:
+        """By how much each forecaster was off in all."""
+        columns = zip(*(one.missed_by for one in judged), strict=True)
+        names = self.stretch.forecasters
+        return dict.fromkeys(names, 0.0) | dict(zip(names, map(sum, columns), strict=False))
 
     def _weights(self, now: int) -> dict[str, float]:
         """By 1/error² of the last days; equal while there are none."""
-        recent = list(self._of_days(now, QUALITY_DAYS))
-        missed = {
-            name: sum(one.missed_by[name] for one in recent) for name in self.stretch.forecasters
-        }
+        missed = self._missed_by(self._of_days(now, QUALITY_DAYS))
         raw = {name: 1 / max(amount, _TINY) ** 2 for name, amount in missed.items()}
         total = sum(raw.values())
         return {name: one / total for name, one in raw.items()}
@@ -200,11 +219,11 @@ class Rolling:
         """What the mean is multiplied by to lie above the load with the probability: a quantile of
         the ratios between both, corrected for their number (split conformal prediction).
         """
-        recent = list(self._of_days(now, BOUND_DAYS))
+        recent = self._of_days(now, BOUND_DAYS)
         half = BOUND_DAYS * self.load.steps_of_day // 2
-        if not recent or now - recent[-1].origin < half:
+        if not recent or now - recent[0].origin < half:
             return None
-        ratios = sorted(chain.from_iterable(one.ratios for one in recent))
+        ratios = self._ratios.of(recent)
         place = math.ceil((len(ratios) + 1) * self._probability) - 1
         return ratios[place] if place < len(ratios) else None
 
