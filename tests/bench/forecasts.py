@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from stellwerk.scaling.forecast.backtest import of_next_day, of_patterns
+from stellwerk.scaling.forecast.backtest import TRAINING_DAYS, of_next_day, of_patterns
 from stellwerk.scaling.forecast.load import Load, load_of
 from stellwerk.scaling.forecast.predictor import Predictor
 from stellwerk.scaling.model import Policy
@@ -24,6 +24,7 @@ _DAY: Final = 24 * _HOUR
 _SHARE: Final = 0.7  # of its CPU that an instance is to use
 _MOST: Final = 16
 _INTERVAL: Final = 300.0
+_SIMULATED_DAYS: Final = 42
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,7 @@ def accuracy() -> Iterator[Figure]:
 
 
 def acting() -> Iterator[Figure]:
-    """Whole traces with instances that take a quarter of an hour to start."""
+    """Six weeks after three that are learned from only."""
     for public, trace in _traces():
         load = _load(trace, 60 * public.step_minutes)
         for name, rules in _POLICIES.items():
@@ -85,8 +86,10 @@ def _acted(what: str, policy: Policy, trace: Trace, load: Load) -> Iterator[Figu
         per_instance=capacity.rate * _SHARE,
         start_seconds=capacity.start_seconds,
     )
-    alone = replay(policy, trace, capacity, interval=_INTERVAL)
-    both = replay(policy, trace, capacity, interval=_INTERVAL, predict=predictor.at)
+    begin = trace.start + TRAINING_DAYS * _DAY
+    part = trace.between(begin, begin + _SIMULATED_DAYS * _DAY)
+    alone = replay(policy, part, capacity, interval=_INTERVAL)
+    both = replay(policy, part, capacity, interval=_INTERVAL, predict=predictor.at)
     yield Figure(
         f"{what}: under capacity",
         f"{both.minutes_under_capacity:.0f} min",

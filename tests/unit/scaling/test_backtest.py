@@ -113,3 +113,5 @@ def test_a_simulation_can_be_run_with_forecasts_beside(trace: Path) -> None:
         "fixed peak",
         "perfect foresight",
     ]
+    said_why = "no forecast is acted on in the end: there are 24 h of history"
+    assert said_why in said

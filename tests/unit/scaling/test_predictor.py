@@ -55,6 +55,7 @@ def test_what_is_asked_for_says_why() -> None:
     assert predicted
     assert predicted.reason.startswith("what the daily forecast takes, whose 90 % bound reaches 5")
     assert "within 15 min (off by" in predicted.reason
+    assert predictor().unforeseen(at(28, 8.75)) == ""
 
 
 def test_the_need_is_asked_for_until_it_is_over() -> None:
@@ -69,6 +70,7 @@ def test_forecasts_that_are_only_shown_ask_for_nothing() -> None:
     assert [one.gate.reason for one in of.outlooks(at(28, 8.75))] == [
         "the settings want forecasts only to be shown"
     ]
+    assert of.unforeseen(at(28, 8.75)) == "the settings want forecasts only to be shown"
 
 
 def test_far_steps_are_acted_on_only_where_near_ones_are() -> None:
@@ -103,20 +105,20 @@ def test_some_hours_of_history_give_no_forecast_and_say_why() -> None:
     of = predictor(samples(0.25, working_hours, every=QUARTER), until=at(0.25))
     assert of.outlooks(at(0.25)) == ()
     assert of.at(at(0.25)) is None
-    assert of.lacking(at(0.25)) == "there are 6 h of history, and a forecast takes 7 days"
+    assert of.unforeseen(at(0.25)) == "there are 6 h of history, and a forecast takes 7 days"
 
 
 def test_no_history_gives_no_forecast_and_says_why() -> None:
     of = predictor([], until=at(0))
     assert of.at(at(0)) is None
-    assert "there are 0 h of history" in of.lacking(at(0))
+    assert "there are 0 h of history" in of.unforeseen(at(0))
 
 
 def test_a_history_that_broke_off_gives_no_forecast_and_says_why() -> None:
     of = predictor(FOUR_WEEKS, until=at(31))
     assert of.at(at(28, 8.75)) is not None
     assert of.at(at(30, 9)) is None
-    assert of.lacking(at(30, 9)) == "the load is known for only 0 % of the last day"
+    assert of.unforeseen(at(30, 9)) == "the load is known for only 0 % of the last day"
 
 
 def test_after_a_restart_the_same_is_said() -> None:

@@ -119,6 +119,8 @@ def simulate(settings: "Settings", **options: Any) -> None:
     )
     if run.left_out:
         click.echo(f"left out, as a trace says nothing of them: {', '.join(run.left_out)}")
+    if run.unforeseen:
+        click.echo(f"no forecast is acted on in the end: {run.unforeseen}")
     for line in simulation_view.table(run.outcomes, paint_for(sys.stdout)):
         click.echo(line)
     if picture:

@@ -36,12 +36,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Run:
-    """What was run. `left_out` are metrics with rules of which a trace says nothing."""
+    """What was run. `left_out` are metrics with rules of which a trace says nothing; `unforeseen`
+    is why no forecast was acted on in the end, if any was asked for.
+    """
 
     trace: Trace
     capacity: Capacity
     left_out: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
+    unforeseen: str = ""
 
 
 def simulated(settings: Settings, options: Options) -> Run:
@@ -54,28 +57,23 @@ def simulated(settings: Settings, options: Options) -> Run:
     capacity = Capacity(rate, options.start_seconds)
     interval = float(settings.scaling.check_interval_seconds)
     outcomes = [replay(policy, trace, capacity, interval=interval)]
+    unforeseen = ""
     if options.forecast:
-        predictor = Predictor(
-            settings.scaling.predictive,
-            load_of_trace(settings.scaling.predictive, trace, options.service),
-            per_instance=share * rate,
-            start_seconds=options.start_seconds,
+        predictive = settings.scaling.predictive
+        load = load_of_trace(predictive, trace, options.service)
+        of = Predictor(
+            predictive, load, per_instance=share * rate, start_seconds=options.start_seconds
         )
+        name = "with forecasts"
         outcomes.append(
-            replay(
-                policy,
-                trace,
-                capacity,
-                interval=interval,
-                predict=predictor.at,
-                name="with forecasts",
-            )
+            replay(policy, trace, capacity, interval=interval, predict=of.at, name=name)
         )
+        unforeseen = of.unforeseen(trace.end)
     outcomes += [
         fixed_peak(policy, trace, capacity, interval),
         perfect_foresight(policy, trace, capacity, interval),
     ]
-    return Run(trace, capacity, left_out, tuple(outcomes))
+    return Run(trace, capacity, left_out, tuple(outcomes), unforeseen)
 
 
 def on_cpu_alone(policy: Policy) -> tuple[Policy, tuple[str, ...], float]:

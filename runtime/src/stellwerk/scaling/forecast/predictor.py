@@ -54,12 +54,15 @@ class Predictor:
         self._forecasts: tuple[Forecast, ...] = ()
         self._outlooks: tuple[Outlook, ...] = ()
 
-    def lacking(self, moment: float) -> str:
-        """Why nothing can be forecast at a moment; empty where it can."""
-        return lacking(self._load, self._load.over_at(moment))
+    def unforeseen(self, moment: float) -> str:
+        """Why no forecast is acted on at a moment, or none can be made; empty where one is."""
+        if reason := lacking(self._load, self._load.over_at(moment)):
+            return reason
+        closed = [one.gate.reason for one in self.outlooks(moment) if not one.gate.is_open]
+        return closed[0] if len(closed) == len(self._patterns) else ""
 
     def outlooks(self, moment: float) -> tuple[Outlook, ...]:
-        """The newest forecasts at a moment, the nearest steps first; none while some is lacking."""
+        """The newest forecasts at a moment, the nearest steps first; none if none can be made."""
         origins = list(self._origins(self._load.over_at(moment)))
         for origin in origins:
             ready = not lacking(self._load, origin)
