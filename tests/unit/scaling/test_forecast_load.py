@@ -6,8 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from stellwerk.scaling.forecast.load import Load, load_of, on_event_days
-from stellwerk.settings.scaling import BusinessEvent
+from stellwerk.scaling.forecast.load import Load, history_of, load_of, on_event_days
+from stellwerk.settings.scaling import BusinessEvent, Predictive
 from tests.unit.scaling.loads import DAY, HOUR, MONDAY, Samples, at, samples, working_hours
 
 BERLIN = "Europe/Berlin"
@@ -79,6 +79,16 @@ def test_days_of_an_event_are_neither_learned_nor_judged() -> None:
     assert max(load.learned) == 50
     assert not load.counts(9 * 24 + 12)
     assert load.known_share(9 * 24, 10 * 24) == 1
+
+
+def test_the_history_of_a_service_is_as_the_settings_have_it() -> None:
+    sale = BusinessEvent(days=["wed"], minimum_factor=3, services=["shop"])
+    settings = Predictive(step_minutes=30, timezone=BERLIN, events={"sale": sale})
+    given = samples(7, working_hours, every=900)
+    shop, till = (history_of(settings, name, given, at(7)) for name in ("shop", "till"))
+    assert (shop.step, shop.zone, len(shop.values)) == (1800, BERLIN, 7 * 48)
+    assert shop.kept_out == set(range(2 * 48, 3 * 48))
+    assert not till.kept_out
 
 
 def test_days_of_an_event_that_is_in_the_history_are_learned() -> None:

@@ -6,7 +6,7 @@ from typing import Final, get_args
 from zoneinfo import ZoneInfo
 
 from stellwerk.scaling.forecast.backtest import TRAINING_DAYS, Verdict, of_next_day, of_patterns
-from stellwerk.scaling.forecast.load import Load, load_of, on_event_days
+from stellwerk.scaling.forecast.load import Load, history_of
 from stellwerk.scaling.trace import Trace, TraceError, read_trace
 from stellwerk.settings.root import Settings
 from stellwerk.settings.scaling import Predictive, StepMinutes
@@ -67,10 +67,4 @@ def load_of_trace(
             f"{trace.name}: has a row every {trace.step / _MINUTE:g} min;"
             " a forecast takes one an hour"
         )
-    return load_of(
-        trace.samples(),
-        chosen,
-        trace.end + trace.step,
-        zone=settings.timezone,
-        kept_out=on_event_days(settings.events.values(), service),
-    )
+    return history_of(settings, service, trace.samples(), trace.end + trace.step, step=chosen)

@@ -8,10 +8,11 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from stellwerk.scaling.schedule import event_is_on
-from stellwerk.settings.scaling import BusinessEvent
+from stellwerk.settings.scaling import BusinessEvent, Predictive
 
 DAY_SECONDS: Final = 86400
 DAYS_OF_WEEK: Final = 7
+_MINUTE: Final = 60
 
 KeptOut = Callable[[float], bool]
 """Whether nothing is to be learned from a moment, in seconds since 1970."""
@@ -54,6 +55,26 @@ class Load:
         """Share of the steps from one to before another that are known."""
         steps = self.values[max(0, first) : last]
         return sum(map(math.isfinite, steps)) / len(steps) if steps else 0.0
+
+
+def history_of(
+    settings: Predictive,
+    service: str,
+    samples: Iterable[tuple[float, float]],
+    until: float,
+    *,
+    step: float | None = None,
+) -> Load:
+    """What forecasts of a service learn from, in the settings' steps if no other is named: samples
+    of its load, wherever they come from, until a moment. Raises ValueError as `load_of` does.
+    """
+    return load_of(
+        samples,
+        step or settings.step_minutes * _MINUTE,
+        until,
+        zone=settings.timezone,
+        kept_out=on_event_days(settings.events.values(), service),
+    )
 
 
 def load_of(
