@@ -159,6 +159,16 @@ def test_the_lead_of_an_event_may_begin_on_the_day_before() -> None:
     assert floors == [2, 4, 4, 4, 2]
 
 
+def test_the_last_day_of_a_season_is_whole_though_the_next_is_none() -> None:
+    event = BusinessEvent(
+        days=["thu", "fri"], seasons=[Season(first="02-01", last="02-05")], minimum_factor=2
+    )
+    of = replace(policy(2), events={"season": event}, event_lead_seconds=900)
+    midnight = datetime(2026, 2, 6, tzinfo=UTC)  # a Friday
+    assert floor_at(of, midnight - timedelta(minutes=1), frozenset()).instances == 4
+    assert floor_at(of, midnight, frozenset()).instances == 2
+
+
 def test_the_largest_of_several_open_windows_counts() -> None:
     schedule = Schedule(
         windows={

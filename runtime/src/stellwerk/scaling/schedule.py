@@ -76,7 +76,7 @@ def window_is_open(window: Window, local: datetime, zone: str) -> bool:
     """Whether a window is open at a moment, given in its zone. It opens at its start and is closed
     at its end.
     """
-    return _is_open(tuple(window.days), window.start, window.end, local, zone) is not None
+    return any(_open_days(tuple(window.days), window.start, window.end, local, zone))
 
 
 def cron_window_is_open(window: CronWindow, local: datetime, zone: str) -> bool:
@@ -111,8 +111,8 @@ def event_is_on(
     if event.services and service not in event.services:
         return False
     local = now.astimezone(ZoneInfo(event.timezone))
-    day = _is_open(tuple(event.days), event.start, event.end, local, event.timezone, lead)
-    return day is not None and in_season(event, day)
+    days = _open_days(tuple(event.days), event.start, event.end, local, event.timezone, lead)
+    return any(in_season(event, day) for day in days)
 
 
 def in_season(event: BusinessEvent, day: date) -> bool:
@@ -127,15 +127,15 @@ def _covers(season: Season, day: date) -> bool:
     return text >= season.first or text <= season.last  # over New Year
 
 
-def _is_open(
+def _open_days(
     days: tuple[str, ...],
     start: str,
     end: str,
     local: datetime,
     zone: str,
     lead: timedelta = NO_TIME,
-) -> date | None:
-    """The day on which what is open now, or will be within a lead, begins; None if nothing is."""
+) -> Iterator[date]:
+    """The days on which what is open now, or will be within a lead, begins."""
     first = (local + lead).date()
     for back in range((first - local.date()).days + 2):
         day = first - timedelta(days=back)
@@ -143,5 +143,4 @@ def _is_open(
             continue
         last_day = day if end > start else day + timedelta(days=1)
         if moment(day, start, zone) - lead <= local < moment(last_day, end, zone, last=True):
-            return day
-    return None
+            yield day
