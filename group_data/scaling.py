@@ -79,11 +79,12 @@ scaling = {
         "minimum_factor_otherwise": 0.5,
     },
     "predictive": {
+        "timezone": "Europe/Berlin",
         "events": {
             "market_open": {
                 "timezone": "Europe/Berlin",
                 "days": _WEEKDAYS,
-                "start": "08:45",
+                "start": "09:00",
                 "end": "09:30",
                 "minimum_factor": 1.5,
                 "in_history": True,
@@ -98,6 +99,8 @@ scaling = {
                     {"first": "10-10", "last": "11-15"},
                 ],
                 "minimum_factor": 1.25,
+                # Weeks on end: without them forecasts would know nothing of the season they are in.
+                "in_history": True,
             },
         },
     },

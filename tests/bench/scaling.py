@@ -11,6 +11,7 @@ from stellwerk.scaling.series import Series
 from stellwerk.scaling.simulation import Capacity, replay
 from stellwerk.scaling.trace import Trace
 from stellwerk.settings.scaling_policy import Rule, ServicePolicy, Target
+from tests.bench import forecasts
 from tests.bench.table import Figure, show
 
 _NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -26,6 +27,9 @@ def main() -> None:
         ("a month of one service", _month),
         ("slow instances under a jump to ten times the load", _overshoot),
         ("a day of load that swings about a threshold", _swings),
+        ("forecasts of public traces", forecasts.accuracy),
+        ("the same, acted on with instances that start in 15 min", forecasts.acting),
+        ("forecasts after a restart", forecasts.speed),
     ):
         show(title, list(measure()))
 

@@ -128,6 +128,47 @@ def test_an_event_is_on_in_its_seasons_also_over_new_year() -> None:
     assert not event_is_on(event, datetime(2026, 12, 31, 12, tzinfo=UTC), "till")
 
 
+@pytest.mark.parametrize(
+    ("at", "on"),
+    [
+        ("2026-03-02 08:44", False),
+        ("2026-03-02 08:45", True),
+        ("2026-03-02 09:04", True),
+        ("2026-03-02 09:05", False),
+        ("2026-03-29 08:45", False),  # a Sunday
+        ("2026-03-30 08:45", True),  # the day after clocks are set
+    ],
+)
+def test_instances_for_an_event_come_by_a_lead_before_it(at: str, on: bool) -> None:
+    event = BusinessEvent(
+        timezone="Europe/Berlin", days=["mon"], start="09:00", end="09:05", minimum_factor=2
+    )
+    of = replace(policy(2), events={"opening": event}, event_lead_seconds=900)
+    now = datetime.fromisoformat(at).replace(tzinfo=BERLIN)
+    assert (floor_at(of, now, frozenset()).instances == 4) == on
+
+
+def test_the_lead_of_an_event_may_begin_on_the_day_before() -> None:
+    event = BusinessEvent(days=["mon"], minimum_factor=2)
+    of = replace(policy(2), events={"monday": event}, event_lead_seconds=900)
+    midnight = datetime(2026, 3, 2, tzinfo=UTC)
+    floors = [
+        floor_at(of, midnight + timedelta(minutes=minute), frozenset()).instances
+        for minute in (-16, -15, 0, 1439, 1440)
+    ]
+    assert floors == [2, 4, 4, 4, 2]
+
+
+def test_the_last_day_of_a_season_is_whole_though_the_next_is_none() -> None:
+    event = BusinessEvent(
+        days=["thu", "fri"], seasons=[Season(first="02-01", last="02-05")], minimum_factor=2
+    )
+    of = replace(policy(2), events={"season": event}, event_lead_seconds=900)
+    midnight = datetime(2026, 2, 6, tzinfo=UTC)  # a Friday
+    assert floor_at(of, midnight - timedelta(minutes=1), frozenset()).instances == 4
+    assert floor_at(of, midnight, frozenset()).instances == 2
+
+
 def test_the_largest_of_several_open_windows_counts() -> None:
     schedule = Schedule(
         windows={
@@ -145,7 +186,9 @@ def test_the_largest_of_several_open_windows_counts() -> None:
     ("at", "core", "broker"),
     [
         ("2026-06-03 12:00", 2, 1),  # a Wednesday at noon
-        ("2026-06-03 09:00", 3, 2),  # the market opens
+        ("2026-06-03 08:44", 2, 1),
+        ("2026-06-03 08:45", 3, 2),  # a quarter of an hour before the market opens
+        ("2026-06-03 09:00", 3, 2),
         ("2026-06-03 22:00", 1, 1),  # off hours
         ("2026-06-06 12:00", 1, 1),  # a Saturday
         ("2026-07-15 12:00", 3, 2),  # earnings season

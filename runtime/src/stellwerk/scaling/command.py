@@ -89,6 +89,11 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
 )
 @click.option("--days", type=click.FloatRange(0, min_open=True), help="Only the first so many.")
 @click.option(
+    "--forecast",
+    is_flag=True,
+    help="Replay it also with forecasts made of the trace's own past, as the settings have it.",
+)
+@click.option(
     "--picture", type=click.Path(path_type=Path), metavar="FILE.svg", help="Draw what happens."
 )
 @click.option(
@@ -112,9 +117,7 @@ def simulate(settings: "Settings", **options: Any) -> None:
 
     picture, report = options.pop("picture"), options.pop("report")
     service = options["service"]
-    if service not in settings.scaling.services:
-        hint = did_you_mean(service, settings.scaling.services)
-        raise _BadInputError(f"{service}: there is no such service in scaling.services{hint}")
+    _check_service(service, settings)
     run = simulated(settings, Options(**options))
     click.echo(
         f"{service} under {run.trace.name}: an instance serves {run.capacity.rate:.4g}/s and starts"
@@ -122,12 +125,69 @@ def simulate(settings: "Settings", **options: Any) -> None:
     )
     if run.left_out:
         click.echo(f"left out, as a trace says nothing of them: {', '.join(run.left_out)}")
+    if run.unforeseen:
+        click.echo(f"no forecast is acted on in the end: {run.unforeseen}")
     for line in simulation_view.table(run.outcomes, paint_for(sys.stdout)):
         click.echo(line)
     if picture:
         _write(picture, simulation_view.drawing(service, run.trace, run.outcomes))
     if report:
         _write(report, json.dumps(simulation_view.document(run.outcomes), indent=1) + "\n")
+
+
+@scaling.command()
+@click.argument("service")
+@click.option(
+    "--trace",
+    "path",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="FILE.csv",
+    help="Load to forecast: a header, then rows of a time (UTC) and what came since the last.",
+)
+@click.option(
+    "--timezone",
+    metavar="ZONE",
+    help="Time zone whose days the load follows; that of the settings by default.",
+)
+@click.option(
+    "--json",
+    "report",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Write the figures.",
+)
+@_with_settings
+def backtest(
+    settings: "Settings", service: str, path: Path, timezone: str | None, report: Path | None
+) -> None:
+    """Forecast a trace all along as if for SERVICE, and show how far off that was.
+
+    Forecasts know only what was over when they were made. Errors are sums of what they were off by
+    sums of the load (WAPE), after three weeks that are learned from only.
+    """
+    from stellwerk.scaling import backtest_view
+    from stellwerk.scaling.backtesting import backtested
+    from stellwerk.terminal.paint import paint_for
+
+    _check_service(service, settings)
+    run = backtested(settings, service, path, timezone)
+    days = (run.trace.end - run.trace.start) / 86400
+    click.echo(
+        f"{service} under {run.trace.name}: {days:.0f} days of {run.load.zone} in steps of"
+        f" {run.load.step / 60:g} min"
+    )
+    bound = settings.scaling.predictive.prescale.bound
+    for line in backtest_view.table(run.verdicts, bound, paint_for(sys.stdout)):
+        click.echo(line)
+    if report:
+        _write(report, json.dumps(backtest_view.document(run.verdicts), indent=1) + "\n")
+
+
+def _check_service(name: str, settings: "Settings") -> None:
+    if name not in settings.scaling.services:
+        hint = did_you_mean(name, settings.scaling.services)
+        raise _BadInputError(f"{name}: there is no such service in scaling.services{hint}")
 
 
 def _write(path: Path, text: str) -> None:

@@ -257,18 +257,19 @@ class _Judgement:
     def _floor(self) -> Floor:
         floor = floor_at(self.policy, self.at, self.state.windows)
         predicted, fallback = self.seen.prediction, self.policy.rules.fallback
-        if predicted and min(predicted.instances, self.policy.maximum) > floor.instances:
-            floor = replace(
-                floor,
-                instances=min(predicted.instances, self.policy.maximum),
-                reason=predicted.reason,
-            )
+        if predicted and self._predicted() > floor.instances:
+            floor = replace(floor, instances=self._predicted(), reason=predicted.reason)
         if fallback and self.state.failures > fallback.after_failures:
             least = min(fallback.instances, self.policy.maximum)
             if least > floor.instances:
                 reason = f"its fallback, as {self.state.failures} judgements had no metric"
                 floor = replace(floor, instances=least, reason=reason)
         return floor
+
+    def _predicted(self) -> int:
+        """What a forecast asks for, within the maximum."""
+        predicted = self.seen.prediction
+        return min(predicted.instances, self.policy.maximum) if predicted else 0
 
     def _bound(self, floor: Floor, ceiling: int, recommended: int) -> None:
         if self.count < floor.instances:
@@ -299,6 +300,8 @@ class _Judgement:
         rules, state = self.policy.rules, self.state
         keep = max(self._down_wait(), rules.stabilization_up_seconds)
         first = state.recommendations or ((self.now, self.current),)
+        # What a forecast asked for is let go like any demand, not the moment it asks for less.
+        recommended = max(recommended, self._predicted())
         stands = alarm.state if alarm else None
         if alarm and alarm.wanted and self.count == alarm.wanted > self.current:
             stands = emergency.stepped(alarm.state, self.now)

@@ -60,6 +60,7 @@ class Policy:
     idle: Idle = field(default_factory=Idle)
     schedule: Schedule = field(default_factory=Schedule)
     events: Mapping[str, BusinessEvent] = field(default_factory=dict)
+    event_lead_seconds: float = 0.0  # by which instances for an event come before it begins
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
 """The policies that settings make. Pure."""
 
 from stellwerk.scaling.limits import Size
-from stellwerk.scaling.model import Policy
+from stellwerk.scaling.model import CPU, Policy
 from stellwerk.settings.root import Settings
+from stellwerk.settings.scaling_policy import ServicePolicy
 
 
 def policies(settings: Settings) -> dict[str, Policy]:
@@ -18,6 +19,7 @@ def policies(settings: Settings) -> dict[str, Policy]:
             idle=scaling.idle,
             schedule=scaling.schedule,
             events=scaling.predictive.events if scaling.predictive.enabled else {},
+            event_lead_seconds=60.0 * scaling.predictive.prescale.lead_minutes,
         )
         for name, rules in scaling.services.items()
     }
@@ -29,3 +31,11 @@ def sizes(settings: Settings) -> dict[str, Size]:
         name: Size(float(service.cpu_percent), int(service.memory))
         for name, service in settings.services.items()
     }
+
+
+def cpu_share(rules: ServicePolicy) -> float | None:
+    """The CPU in percent that an instance is to have at most; None where no rule says so."""
+    if rules.cpu_percent:
+        return rules.cpu_percent.up_above
+    target = rules.targets.get(CPU)
+    return target.value if target else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from stellwerk.scaling.cron import last_match, next_match
@@ -16,6 +17,7 @@ from stellwerk.settings.scaling import BusinessEvent, CronWindow, Season, Window
 from stellwerk.settings.types import Weekday
 
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+NO_TIME: Final = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,9 @@ def _scheduled(
 
 
 def _eventful(policy: Policy, now: datetime) -> Iterator[tuple[str, float, str]]:
+    lead = timedelta(seconds=policy.event_lead_seconds)
     for name, event in policy.events.items():
-        if event_is_on(event, now, policy.service):
+        if event_is_on(event, now, policy.service, lead):
             yield name, event.minimum_factor, f"the minimum of business event {name}"
 
 
@@ -73,7 +76,7 @@ def window_is_open(window: Window, local: datetime, zone: str) -> bool:
     """Whether a window is open at a moment, given in its zone. It opens at its start and is closed
     at its end.
     """
-    return _is_open(tuple(window.days), window.start, window.end, local, zone) is not None
+    return any(_open_days(tuple(window.days), window.start, window.end, local, zone))
 
 
 def cron_window_is_open(window: CronWindow, local: datetime, zone: str) -> bool:
@@ -101,13 +104,15 @@ def _cron_is_open(
     return closed is None or local < closed
 
 
-def event_is_on(event: BusinessEvent, now: datetime, service: str) -> bool:
-    """Whether a business event concerns a service at a moment."""
+def event_is_on(
+    event: BusinessEvent, now: datetime, service: str, lead: timedelta = NO_TIME
+) -> bool:
+    """Whether a business event concerns a service at a moment, or is to within a lead."""
     if event.services and service not in event.services:
         return False
     local = now.astimezone(ZoneInfo(event.timezone))
-    day = _is_open(tuple(event.days), event.start, event.end, local, event.timezone)
-    return day is not None and in_season(event, day)
+    days = _open_days(tuple(event.days), event.start, event.end, local, event.timezone, lead)
+    return any(in_season(event, day) for day in days)
 
 
 def in_season(event: BusinessEvent, day: date) -> bool:
@@ -122,14 +127,20 @@ def _covers(season: Season, day: date) -> bool:
     return text >= season.first or text <= season.last  # over New Year
 
 
-def _is_open(
-    days: tuple[str, ...], start: str, end: str, local: datetime, zone: str
-) -> date | None:
-    """The day on which what is open now began; None if nothing is."""
-    for day in (local.date(), local.date() - timedelta(days=1)):
+def _open_days(
+    days: tuple[str, ...],
+    start: str,
+    end: str,
+    local: datetime,
+    zone: str,
+    lead: timedelta = NO_TIME,
+) -> Iterator[date]:
+    """The days on which what is open now, or will be within a lead, begins."""
+    first = (local + lead).date()
+    for back in range((first - local.date()).days + 2):
+        day = first - timedelta(days=back)
         if WEEKDAYS[day.weekday()] not in days:
             continue
         last_day = day if end > start else day + timedelta(days=1)
-        if moment(day, start, zone) <= local < moment(last_day, end, zone, last=True):
-            return day
-    return None
+        if moment(day, start, zone) - lead <= local < moment(last_day, end, zone, last=True):
+            yield day

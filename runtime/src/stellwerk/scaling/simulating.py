@@ -4,8 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from stellwerk.scaling.backtesting import load_of_trace
+from stellwerk.scaling.forecast.predictor import Predictor
 from stellwerk.scaling.model import CPU, Policy
-from stellwerk.scaling.policies import policies
+from stellwerk.scaling.policies import cpu_share, policies
 from stellwerk.scaling.simulation import (
     Capacity,
     Outcome,
@@ -29,16 +31,20 @@ class Options:
     capacity: float | None = None
     start_seconds: float = 60.0
     days: float | None = None
+    forecast: bool = False
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was run. `left_out` are metrics with rules of which a trace says nothing."""
+    """What was run. `left_out` are metrics with rules of which a trace says nothing; `unforeseen`
+    is why no forecast was acted on in the end, if any was asked for.
+    """
 
     trace: Trace
     capacity: Capacity
     left_out: tuple[str, ...]
     outcomes: tuple[Outcome, ...]
+    unforeseen: str = ""
 
 
 def simulated(settings: Settings, options: Options) -> Run:
@@ -46,23 +52,38 @@ def simulated(settings: Settings, options: Options) -> Run:
     trace = read_trace(options.path)
     if options.days:
         trace = trace.between(trace.start, trace.start + options.days * _DAY)
-    whole = policies(settings)[options.service]
-    policy, left_out = on_cpu_alone(whole)
-    capacity = Capacity(options.capacity or _capacity_for(policy, trace), options.start_seconds)
+    policy, left_out, share = on_cpu_alone(policies(settings)[options.service])
+    rate = options.capacity or trace.peak / policy.maximum / share
+    capacity = Capacity(rate, options.start_seconds)
     interval = float(settings.scaling.check_interval_seconds)
     outcomes = [replay(policy, trace, capacity, interval=interval)]
+    unforeseen = ""
+    if options.forecast:
+        predictive = settings.scaling.predictive
+        load = load_of_trace(predictive, trace, options.service)
+        of = Predictor(
+            predictive, load, per_instance=share * rate, start_seconds=options.start_seconds
+        )
+        name = "with forecasts"
+        outcomes.append(
+            replay(policy, trace, capacity, interval=interval, predict=of.at, name=name)
+        )
+        unforeseen = of.unforeseen(trace.end)
     outcomes += [
         fixed_peak(policy, trace, capacity, interval),
         perfect_foresight(policy, trace, capacity, interval),
     ]
-    return Run(trace, capacity, left_out, tuple(outcomes))
+    return Run(trace, capacity, left_out, tuple(outcomes), unforeseen)
 
 
-def on_cpu_alone(policy: Policy) -> tuple[Policy, tuple[str, ...]]:
-    """The policy with rules on CPU only, and the metrics left out. Raises TraceError for none."""
+def on_cpu_alone(policy: Policy) -> tuple[Policy, tuple[str, ...], float]:
+    """The policy with rules on CPU only, the metrics left out, and the share of its CPU that an
+    instance is to use at most. Raises TraceError for none.
+    """
     rules = policy.rules
     targets = {name: one for name, one in rules.targets.items() if name == CPU}
-    if rules.cpu_percent is None and not targets:
+    percent = cpu_share(rules)
+    if percent is None:
         raise TraceError(
             f"{policy.service}: has no rule on CPU that a trace could be replayed with"
         )
@@ -72,11 +93,4 @@ def on_cpu_alone(policy: Policy) -> tuple[Policy, tuple[str, ...]]:
     cpu_rules = rules.model_copy(
         update={"memory_percent": None, "rules": {}, "targets": targets, "bands": {}}
     )
-    return replace(policy, rules=cpu_rules), tuple(dict.fromkeys(left_out))
-
-
-def _capacity_for(policy: Policy, trace: Trace) -> float:
-    """What an instance has to serve for the peak to take the maximum, as the CPU rule has it."""
-    rules = policy.rules
-    share = rules.cpu_percent.up_above if rules.cpu_percent else rules.targets[CPU].value
-    return trace.peak / policy.maximum / (share / _FULL)
+    return replace(policy, rules=cpu_rules), tuple(dict.fromkeys(left_out)), percent / _FULL

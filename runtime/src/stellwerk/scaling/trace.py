@@ -5,7 +5,7 @@ effect.
 import csv
 import io
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -43,6 +43,10 @@ class Trace:
         after = min(before + 1, len(self.rates) - 1)
         share = place - before
         return self.rates[before] * (1 - share) + self.rates[after] * share
+
+    def samples(self) -> Iterator[tuple[float, float]]:
+        """Each moment with its rate."""
+        return ((self.start + number * self.step, rate) for number, rate in enumerate(self.rates))
 
     def between(self, first: float, last: float) -> "Trace":
         """The part between two moments. Raises TraceError where nothing is there."""

@@ -33,6 +33,7 @@ from stellwerk.settings.types import (
 )
 
 Channel = Literal["slack", "email"]
+StepMinutes = Literal[5, 10, 15, 30, 60]
 
 
 class Emergency(Model):
@@ -137,6 +138,9 @@ class Prescale(Model):
 
     lead_minutes: Minutes = Field(15, description="Minutes before the predicted need.")
     confidence: Confidence = Field(0.8, description="Measured coverage needed.")
+    bound: Confidence = Field(
+        0.9, description="Probability with which the load is to stay below a forecast's bound."
+    )
     max_error_percent: Percent = Field(
         30, description="Measured error (WAPE, last 7 days) up to which forecasts are acted on."
     )
@@ -165,7 +169,20 @@ class BusinessEvent(Model):
 class Predictive(Model):
     """Forecasts, which only ever add to what the rules demand."""
 
-    enabled: bool = Field(True, description="Whether forecasts are acted on.")
+    enabled: bool = Field(True, description="Whether forecasts are made.")
+    forecast_only: bool = Field(
+        False,
+        description="Forecasts are made and shown, but not acted on: to see how good they are.",
+    )
+    timezone: TimeZone = Field(
+        "Etc/UTC", description="Time zone whose days and weeks the load follows."
+    )
+    step_minutes: StepMinutes = Field(15, description="Steps of the history.")
+    refresh_minutes: Minutes = Field(
+        30,
+        description="Time between two forecasts. With `prescale.lead_minutes` it should fit into"
+        " `daily.ahead_minutes`, or the lead is cut short before the next one.",
+    )
     daily: DailyPattern = Field(default_factory=DailyPattern, description="Daily pattern.")
     weekly: WeeklyPattern = Field(default_factory=WeeklyPattern, description="Weekly pattern.")
     prescale: Prescale = Field(default_factory=Prescale, description="Acting ahead.")

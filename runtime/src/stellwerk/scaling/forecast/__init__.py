@@ -1,0 +1,1 @@
+"""Forecasts of load from its own past, with a measured confidence. Pure, and plain Python."""
