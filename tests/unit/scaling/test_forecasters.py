@@ -28,7 +28,7 @@ def test_the_last_value_stays() -> None:
     assert as_now([1.0] * WEEK + [7.0], DAY, 3) == [7.0] * 3
 
 
-@pytest.mark.parametrize("name", set(DAILY) - {"as now"})
+@pytest.mark.parametrize("name", sorted({*DAILY} - {"as now"}))
 def test_a_day_that_repeats_itself_is_foreseen(name: str) -> None:
     assert DAILY[name](OF_DAY * 14 + OF_DAY[:1], DAY, 3) == pytest.approx(OF_DAY[1:])
 

@@ -60,7 +60,7 @@ async def serve(settings: SettingsFile, secret: str) -> None:
     scaler = Scaler(settings, connect, HealthAnswers(), [Journal()])
     running = asyncio.ensure_future(scaler.run())
     stopped = asyncio.ensure_future(stop.wait())
-    watched = asyncio.ensure_future(_keep_watchdog())
+    watched = asyncio.ensure_future(notify.keep_watchdog())
     tasks = (running, stopped, watched)
     try:
         await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
@@ -72,10 +72,3 @@ async def serve(settings: SettingsFile, secret: str) -> None:
         await asyncio.wait(tasks)
     if ended:
         running.result()
-
-
-async def _keep_watchdog() -> None:
-    seconds = notify.watchdog_seconds(os.environ)
-    while seconds is not None:
-        notify.watchdog()
-        await asyncio.sleep(seconds)
