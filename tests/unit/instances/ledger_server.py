@@ -94,7 +94,8 @@ class LedgerServer:
         """Take every row out of the ledger."""
         self.psql(
             "TRUNCATE stellwerk.services, stellwerk.agents, stellwerk.samples, stellwerk.events,"
-            " stellwerk.scaling_decisions, stellwerk.scaling_samples RESTART IDENTITY CASCADE"
+            " stellwerk.scaling_decisions, stellwerk.scaling_loads, stellwerk.scaling_samples"
+            " RESTART IDENTITY CASCADE"
         )
 
     def declare(self, *services: str, generation: str = OLD) -> None:

@@ -214,6 +214,24 @@ def test_an_order_is_followed_at_once_and_remembered_by_the_next_scaler(
     assert [(one["before"], one["after"]) for one in state["changes"]] == [(2, 5)]
 
 
+def test_the_load_is_kept_and_what_forecasts_say_of_it_is_recorded(shop: LedgerServer) -> None:
+    serve(shop, cpu=40)
+    shop.psql(
+        "INSERT INTO stellwerk.scaling_loads"
+        " SELECT 'shop', date_bin('5 minutes', now() - n * interval '5 minutes', 'epoch'), 80, 1"
+        " FROM generate_series(1, 20) AS n"
+    )
+    forecast = "SELECT inputs -> 'forecast' ->> 'reason' FROM stellwerk.scaling_decisions"
+
+    async def act() -> None:
+        async with scaling(shop, "mon-1"):
+            await until(lambda: "a forecast takes 7 days" in shop.psql(forecast))
+
+    run(act)
+    newest = "SELECT cpu_percent / looks FROM stellwerk.scaling_loads ORDER BY at DESC LIMIT 1"
+    assert float(shop.psql(newest)) == 80
+
+
 def test_what_instances_say_of_themselves_is_kept(shop: LedgerServer) -> None:
     serve(shop, cpu=50)
 

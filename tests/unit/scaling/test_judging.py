@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
-from stellwerk.instances.model import Instance, Purpose, State
+from stellwerk.instances.model import Instance, Purpose, Service, State
 from stellwerk.instances.store import Capacity
-from stellwerk.scaling.model import Change, Prediction
+from stellwerk.scaling.decide import decide
+from stellwerk.scaling.model import Change, Decision, Foresight, Hold, Policy
 from stellwerk.scaling.model import State as Remembered
+from stellwerk.scaling.placement import Floorplan
 from stellwerk.scaling.records import Findings, Memory, Order
+from stellwerk.scaling.scaler import judging
 from stellwerk.scaling.scaler.judging import Rulebook, Verdict, judge
 from stellwerk.scaling.scaler.notices import Kind
 from tests.unit.scaling.clusters import MEGABYTE, NOW, findings, host_file, instance
@@ -202,9 +205,94 @@ def test_after_a_time_without_judgements_the_present_number_is_the_first_recomme
 
 
 def test_a_forecast_asks_for_more_ahead_of_the_need() -> None:
-    foreseen = {"shop": Prediction(4, "the need foreseen for 12:15")}
+    foreseen = {"shop": Foresight(4, "the need foreseen for 12:15", is_acted_on=True)}
     (verdict,) = judge(Rulebook.of(host_file()), findings(50), (), foreseen)
     assert verdict.judged.after == 4
+    assert "the need foreseen for 12:15" in verdict.judged.sentence
+
+
+def test_a_forecast_that_is_only_shown_is_recorded_and_changes_nothing() -> None:
+    foreseen = {"shop": Foresight(4, "the settings want forecasts only to be shown")}
+    (verdict,) = judge(Rulebook.of(host_file()), findings(50), (), foreseen)
+    assert not verdict.changes
+    assert verdict.judged.inputs["forecast"] == {
+        "instances": 4,
+        "reason": "the settings want forecasts only to be shown",
+        "is_acted_on": False,
+    }
+    assert judged(findings(50)).judged.inputs["forecast"] is None
+
+
+def with_a_cart(found: Findings) -> Findings:
+    """The same with another service, of which there is nothing yet."""
+    services = {**found.snapshot.services, "cart": Service("cart", "1" * 16, "1" * 16, 0)}
+    return replace(found, snapshot=replace(found.snapshot, services=services))
+
+
+def test_a_judgement_that_fails_is_told_of_once_and_keeps_nobody_from_theirs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def decide_of_others(policy: Policy, *rest: Any) -> Decision:
+        if policy.service == "cart":
+            raise ZeroDivisionError("division\nby zero")
+        return decide(policy, *rest)
+
+    monkeypatch.setattr(judging, "decide", decide_of_others)
+    host = host_file()
+    services = {**host.settings.services, "cart": host.settings.services["shop"]}
+    settings = host.settings.model_copy(update={"services": services})
+    rulebook = Rulebook.of(replace(host, settings=settings))
+    cart, shop = sorted(
+        judge(rulebook, with_a_cart(findings(90))), key=lambda one: one.judged.service
+    )
+    assert shop.judged.after == 3
+    assert shop.fault is None
+    assert not cart.changes
+    assert isinstance(cart.fault, ZeroDivisionError)
+    assert told(cart) == [(Kind.FAILURE, False)]
+    assert cart.judged.sentence == (
+        "cart stays at 0: it cannot be judged (ZeroDivisionError: division by zero)."
+    )
+    again = replace(with_a_cart(findings(90)), memories={"cart": cart.judged.memory})
+    assert [told(one) for one in judge(rulebook, again) if one.fault] == [[]]
+
+
+def test_one_that_cannot_be_placed_is_left_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise KeyError("shop")
+
+    monkeypatch.setattr(Floorplan, "place", fail)
+    verdict = judged(findings(90))
+    assert not verdict.changes
+    assert told(verdict) == [(Kind.FAILURE, False)]
+
+
+ALL_SILENT = [("app-1", "apps"), ("app-2", "apps")]
+
+
+@pytest.mark.parametrize(("cpu", "demanded"), [(90, 5), (50, 4), (10, 3)])
+def test_when_no_app_host_is_heard_of_nothing_moves_and_people_are_told_once(
+    cpu: float, demanded: int
+) -> None:
+    first = judged(findings(cpu, four()), ALL_SILENT)
+    assert not first.changes
+    assert first.decision.demanded == demanded
+    assert first.decision.held_by(Hold.NO_HOST) is (demanded != 4)
+    assert told(first) == [(Kind.FAILURE, False)]
+    assert first.notices[0].text == "shop stays as it is: no app host is heard of"
+    assert told(judged(findings(cpu, four(), memory=first.judged.memory), ALL_SILENT)) == []
+
+
+def test_the_load_is_what_all_that_serve_use_together() -> None:
+    assert judged(findings(40, four())).load == 160
+    assert judged(findings(40, four(n2=State.STARTING))).load == 120
+
+
+def test_a_load_of_which_a_part_is_not_known_is_not_known() -> None:
+    found = findings(40, four())
+    known = {key: one for key, one in found.series.items() if key.port != 8102}
+    assert judged(replace(found, series=known)).load is None
+    assert judged(findings(40, [])).load is None
 
 
 def test_a_service_without_a_policy_keeps_its_number_but_not_a_lost_host() -> None:

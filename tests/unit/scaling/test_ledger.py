@@ -21,6 +21,7 @@ from tests.unit.instances.ledger_server import LEDGER, PASSWORD, LedgerServer
 pytestmark = pytest.mark.programs
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+DAY = timedelta(days=1)
 KEY = InstanceKey("shop", 8101)
 JUDGED = Judged(
     service="shop",
@@ -204,15 +205,37 @@ def test_what_is_old_goes_and_changes_stay_longest(shop: LedgerServer) -> None:
         for change, days in ages:
             one = replace(JUDGED, at=now - timedelta(days=days), after=2 + change)
             await ledger.record_unchanged([one])
-        await ledger.prune(3600)
+        await ledger.prune(timedelta(hours=1), timedelta(days=85))
         kept = await ledger.decisions(9)
-        await ledger.prune(0)
+        await ledger.prune(timedelta(0), timedelta(0))
         return kept
 
     kept = on_ledger(shop, act)
     assert [(row.after - row.before, (now - row.at).days) for row in kept] == [(0, 0), (1, 2)]
     left = "SELECT (SELECT count(*) FROM stellwerk.scaling_samples) + count(*)"
     assert shop.psql(f"{left} FROM stellwerk.scaling_orders") == "0\n"
+
+
+def test_loads_are_kept_as_means_of_steps_until_they_are_old(shop: LedgerServer) -> None:
+    now = datetime.now(UTC)
+    hour = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
+    looks = [(0, 100.0), (4, 200.0), (5, 300.0), (14, 0.0), (15, 50.0)]
+
+    async def act(ledger: ScalingLedger) -> Any:
+        for minute, load in looks:
+            await ledger.keep_loads(hour + timedelta(minutes=minute), {"shop": load, "cart": 1.0})
+        await ledger.keep_loads(hour - timedelta(days=2), {"shop": 1.0})
+        await ledger.keep_loads(now + timedelta(days=1), {"shop": 1.0})
+        await ledger.keep_loads(now, {})
+        await ledger.prune(timedelta(hours=1), timedelta(days=1))
+        fine = await ledger.loads("shop", timedelta(minutes=5))
+        return fine, await ledger.loads("shop", timedelta(minutes=15)), await ledger.loads("x", DAY)
+
+    fine, quarters, unknown = on_ledger(shop, act)
+    begin = hour.timestamp()
+    assert fine == [(begin, 150), (begin + 300, 300), (begin + 600, 0), (begin + 900, 50)]
+    assert quarters == [(begin, 150), (begin + 900, 50)]
+    assert unknown == []
 
 
 def test_a_clock_that_is_set_takes_the_measurements_and_keeps_the_rests(

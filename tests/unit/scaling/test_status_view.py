@@ -63,6 +63,25 @@ def test_an_emergency_and_what_holds_back_are_shown() -> None:
     assert "1 starting; held back: 288 s of the rest" in " ".join(notes)
 
 
+@pytest.mark.parametrize(
+    ("forecast", "said"),
+    [
+        ((5, "what the daily forecast takes", True), "  5: what the daily forecast takes"),
+        ((5, "off by 40.0 %", False), "  5, not acted on: off by 40.0 %"),
+        ((None, "there are 6 h of history", False), "  there is none: there are 6 h of history"),
+    ],
+)
+def test_an_explanation_has_what_forecasts_say_also_where_they_are_not_acted_on(
+    forecast: tuple[int | None, str, bool], said: str
+) -> None:
+    inputs = dict(zip(("instances", "reason", "is_acted_on"), forecast, strict=True))
+    row = replace(ROW, inputs={"forecast": inputs})
+    found = list(explanation(replace(SERVICE, decision=row), 80, PLAIN))
+    assert found[found.index("What its forecast says") + 1] == said
+    unforeseen = replace(ROW, inputs={"forecast": None})
+    assert "forecast" not in "".join(explanation(replace(SERVICE, decision=unforeseen), 80, PLAIN))
+
+
 def test_an_explanation_cannot_steer_the_terminal_and_works_without_a_judgement() -> None:
     assert "\x1b" not in "".join(explanation(SERVICE, 80, PLAIN))
     assert "not been judged" in "".join(

@@ -41,6 +41,7 @@ TABLES: Final = (
     "rollouts",
     "samples",
     "scaling_decisions",
+    "scaling_loads",
     "scaling_orders",
     "scaling_samples",
     "scaling_states",
@@ -79,6 +80,7 @@ _LEDGER_WRITES: Final[Mapping[str, tuple[str, ...]]] = {
     "rollouts": ("INSERT",),
     "samples": ("DELETE",),  # measured before the clock was set
     "scaling_decisions": ("INSERT",),
+    "scaling_loads": ("INSERT", "UPDATE", "DELETE"),
     "scaling_orders": ("INSERT", "UPDATE", "DELETE"),
     "scaling_samples": ("INSERT", "DELETE"),
     "scaling_states": ("INSERT", "UPDATE"),

@@ -34,6 +34,9 @@ APPLICATION: Final = "stellwerk-scaler"
 SILENCE_SECONDS: Final = 6
 """Without a word for so long, a leader has lost its lock, whatever became of it or its host."""
 
+_LOAD_STEP: Final = timedelta(minutes=5)
+"""Steps in which loads are kept."""
+
 _LOCK: Final = (0x5354574B, 1)  # "STWK", the first of what it locks
 
 
@@ -100,6 +103,20 @@ class ScalingLedger:
             },
         )
 
+    async def keep_loads(self, at: datetime, loads: Mapping[str, float]) -> None:
+        """Add what services use in all, in percent of a core, to the history of their loads."""
+        values = {"at": at, "services": list(loads), "loads": list(loads.values())}
+        await self._connection.ask(_KEEP_LOADS, values | {"step": _LOAD_STEP})
+
+    async def loads(self, service: str, step: timedelta) -> Sequence[tuple[float, float]]:
+        """The history of a service's load: the beginnings of steps (seconds since 1970), and the
+        mean of each, in percent of a core.
+        """
+        return [
+            (float(at), float(mean))
+            for at, mean in await self._connection.ask(_LOADS, {"service": service, "step": step})
+        ]
+
     async def clock_was_set(self, seconds: float) -> None:
         """The ledger's clock was moved on by so much: what was measured at times of before would be
         taken for old or for news, and goes; memories and orders keep their distance from now.
@@ -147,9 +164,11 @@ class ScalingLedger:
         """Note an event of a service."""
         await self._connection.ask(_TELL, {"service": service, "kind": kind, "detail": detail})
 
-    async def prune(self, retention: float) -> None:
-        """Remove samples older than so many seconds, old decisions, and orders that are over."""
-        await self._connection.ask(_PRUNE, {"retention": timedelta(seconds=retention)})
+    async def prune(self, samples: timedelta, loads: timedelta) -> None:
+        """Remove samples and histories of loads that are older, old decisions, and orders that are
+        over.
+        """
+        await self._connection.ask(_PRUNE, {"retention": samples, "loads": loads})
 
     # For operators.
 
@@ -271,6 +290,19 @@ _KEEP_SAMPLES: Final = """
     INSERT INTO stellwerk.scaling_samples (service, port, metrics)
     SELECT * FROM unnest(%(services)s::text[], %(ports)s::integer[], %(metrics)s::jsonb[])
 """
+_KEEP_LOADS: Final = """
+    INSERT INTO stellwerk.scaling_loads AS kept (service, at, cpu_percent, looks)
+    SELECT service, date_bin(%(step)s, %(at)s, 'epoch'), load, 1
+    FROM unnest(%(services)s::text[], %(loads)s::float8[]) AS told (service, load)
+    ON CONFLICT (service, at) DO UPDATE SET looks = kept.looks + 1,
+        cpu_percent = kept.cpu_percent + EXCLUDED.cpu_percent
+"""
+_LOADS: Final = """
+    SELECT extract(epoch FROM date_bin(%(step)s, at, 'epoch'))::float8 AS beginning,
+        sum(cpu_percent) / sum(looks)
+    FROM stellwerk.scaling_loads WHERE service = %(service)s
+    GROUP BY beginning ORDER BY beginning
+"""
 _DESIRED: Final = "SELECT host, instances FROM stellwerk.desired WHERE service = %(service)s"
 _REMEMBER: Final = """
     UPDATE stellwerk.scaling_states SET judged_at = %(at)s, state = %(state)s::jsonb
@@ -300,6 +332,8 @@ _PRUNE: Final = """
     WITH old AS (
         DELETE FROM stellwerk.scaling_samples
         WHERE at < now() - %(retention)s OR at > now() + %(retention)s
+    ), forgotten AS (
+        DELETE FROM stellwerk.scaling_loads WHERE at < now() - %(loads)s OR at > now()
     ), over AS (
         DELETE FROM stellwerk.scaling_orders WHERE until <= now()
     )

@@ -77,7 +77,7 @@ def within_limits(
     }
 
 
-def cut_to(decision: Decision, count: int, why: str) -> Decision:
+def cut_to(decision: Decision, count: int, why: str, by: Hold = Hold.LIMIT) -> Decision:
     """The decision with as many as there was room for; it is remembered as that."""
     state, now = decision.state, decision.at.timestamp()
     earlier = tuple(change for change in state.changes if change.at < now)
@@ -86,7 +86,7 @@ def cut_to(decision: Decision, count: int, why: str) -> Decision:
     return replace(
         decision,
         desired=count,
-        held=(*decision.held, Held(Hold.LIMIT, why)),
+        held=(*decision.held, Held(by, why)),
         state=replace(state, changes=(*earlier, *made)),
         undrain=decision.undrain if count > decision.current else (),
     )

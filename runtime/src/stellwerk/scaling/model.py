@@ -46,6 +46,7 @@ class Hold(StrEnum):
     MINIMUM = "minimum"
     MAXIMUM = "maximum"
     LIMIT = "limit over all services"
+    NO_HOST = "no app host"
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,26 @@ class Prediction:
 
     instances: int
     reason: str
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """What forecasts say of a service at a moment, also where they are not acted on.
+
+    `instances` is None where there is no forecast. `reason` says what makes it worth acting on, or
+    else what keeps it from being acted on.
+    """
+
+    instances: int | None
+    reason: str
+    is_acted_on: bool = False
+
+    @property
+    def prediction(self) -> Prediction | None:
+        """What is to be acted on."""
+        if self.instances is None or not self.is_acted_on:
+            return None
+        return Prediction(self.instances, self.reason)
 
 
 @dataclass(frozen=True)

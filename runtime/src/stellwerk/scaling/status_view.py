@@ -64,6 +64,7 @@ def explanation(one: ServiceStatus, width: int, paint: Paint) -> Iterator[str]:
         return
     yield from _wrapped(f"Judged {row.at:%Y-%m-%d %H:%M:%S}Z: {one_line(row.sentence)}", width)
     yield from _part("What its rules say", _votes(row), width, paint)
+    yield from _part("What its forecast says", _forecast(row), width, paint)
     held = (one_line(entry["text"]) for entry in row.inputs.get("held", ()))
     yield from _part("What holds it back", held, width, paint)
     hosts = (f"{host}: {count}" for host, count in sorted(row.inputs.get("hosts", {}).items()))
@@ -138,6 +139,16 @@ def _counts(one: ServiceStatus) -> str:
 def _votes(row: DecisionRow) -> Iterator[str]:
     for vote in row.inputs.get("votes", ()):
         yield f"{vote['direction']}: {one_line(vote['text'])}"
+
+
+def _forecast(row: DecisionRow) -> Iterator[str]:
+    said = row.inputs.get("forecast")
+    if said and said["is_acted_on"]:
+        yield f"{said['instances']}: {one_line(said['reason'])}"
+    elif said and said["instances"] is not None:
+        yield f"{said['instances']}, not acted on: {one_line(said['reason'])}"
+    elif said:
+        yield f"there is none: {one_line(said['reason'])}"
 
 
 def _part(title: str, lines: Iterable[str], width: int, paint: Paint) -> Iterator[str]:

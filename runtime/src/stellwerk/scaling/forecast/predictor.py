@@ -1,12 +1,12 @@
 """From a load's forecasts to the number of instances they ask for, ahead of the need. Pure."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from stellwerk.scaling.forecast.gate import Gate
-from stellwerk.scaling.forecast.load import Load
+from stellwerk.scaling.forecast.load import DAYS_OF_WEEK, Load
 from stellwerk.scaling.forecast.pattern import Pattern, gates, patterns, steps_between
 from stellwerk.scaling.forecast.rolling import (
     BOUND_DAYS,
@@ -14,7 +14,7 @@ from stellwerk.scaling.forecast.rolling import (
     Forecast,
     lacking,
 )
-from stellwerk.scaling.model import Prediction
+from stellwerk.scaling.model import Foresight, Prediction
 from stellwerk.settings.scaling import Predictive
 
 _MINUTE: Final = 60
@@ -22,6 +22,12 @@ _REMEMBERED_DAYS: Final = BOUND_DAYS + 2 * QUALITY_DAYS + 1
 """So long ago forecasts began on which the newest ones still depend: how often bounds held, by the
 errors that made these, by the errors that weighted those, and the day that these spoke of.
 """
+
+
+def history_days(settings: Predictive) -> int:
+    """Days of a load on which forecasts depend; what is older makes no difference to them."""
+    learned = max(settings.daily.history_days, DAYS_OF_WEEK * settings.weekly.history_weeks)
+    return learned + _REMEMBERED_DAYS
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,49 @@ class Outlook:
     step: float
     forecast: Forecast
     gate: Gate
+
+
+@dataclass(frozen=True)
+class Horizon:
+    """The newest forecasts of a load and what they ask for until there are newer ones. `lead` is in
+    seconds; `unforeseen` says why no forecast is acted on, and is empty where one is.
+    """
+
+    outlooks: tuple[Outlook, ...]
+    probability: float
+    per_instance: float
+    lead: float
+    unforeseen: str = ""
+
+    def at(self, moment: float) -> Prediction | None:
+        """What is asked for at a moment; None where forecasts are not to be acted on."""
+        return self._asked(moment, [one for one in self.outlooks if one.gate.is_open])
+
+    def foresight(self, moment: float) -> Foresight:
+        """What they say at a moment, also where they are not acted on."""
+        if acted_on := self.at(moment):
+            return Foresight(acted_on.instances, acted_on.reason, is_acted_on=True)
+        shown = self._asked(moment, self.outlooks)
+        reason = self.unforeseen or "the newest forecast does not reach so far"
+        return Foresight(None if shown is None else shown.instances, reason)
+
+    def _asked(self, moment: float, outlooks: Sequence[Outlook]) -> Prediction | None:
+        asked = [(bound, one) for one in outlooks for bound in self._bounds(one, moment)]
+        if not asked:
+            return None
+        highest, of = max(asked, key=lambda one: one[0])
+        count = math.ceil(highest / self.per_instance - 1e-9)
+        reason = (
+            f"what the {of.pattern} forecast takes, whose {100 * self.probability:g} % bound"
+            f" reaches {highest:.4g} within {self.lead / _MINUTE:.0f} min ({of.gate.reason})"
+        )
+        return Prediction(count, reason)
+
+    def _bounds(self, of: Outlook, moment: float) -> list[float]:
+        """The bounds of the steps that begin before the lead is over and end after the moment."""
+        first = math.floor((moment - of.begin) / of.step)
+        last = math.floor((moment + self.lead - of.begin) / of.step)
+        return (of.forecast.bound or [])[max(0, first) : max(0, last + 1)]
 
 
 class Predictor:
@@ -76,22 +125,15 @@ class Predictor:
 
     def at(self, moment: float) -> Prediction | None:
         """What is asked for at a moment; None where forecasts are not to be acted on."""
-        asked = [
-            (bound, one)
-            for one in self.outlooks(moment)
-            if one.gate.is_open
-            for bound in self._bounds(one, moment)
-        ]
-        if not asked:
-            return None
-        highest, of = max(asked, key=lambda one: one[0])
-        count = math.ceil(highest / self._per_instance - 1e-9)
-        percent = 100 * self._settings.prescale.bound
-        reason = (
-            f"what the {of.pattern} forecast takes, whose {percent:g} % bound reaches"
-            f" {highest:.4g} within {self._lead / _MINUTE:.0f} min ({of.gate.reason})"
-        )
-        return Prediction(count, reason)
+        return self._horizon(moment).at(moment)
+
+    def horizon(self, moment: float) -> Horizon:
+        """The newest forecasts at a moment, without the load that they were made of."""
+        return replace(self._horizon(moment), unforeseen=self.unforeseen(moment))
+
+    def _horizon(self, moment: float) -> Horizon:
+        bound = self._settings.prescale.bound
+        return Horizon(self.outlooks(moment), bound, self._per_instance, self._lead)
 
     def _origins(self, now: int) -> Iterator[int]:
         """The steps at which forecasts are due until now: the first time, all that still count.
@@ -110,9 +152,3 @@ class Predictor:
     def _outlook(self, of: Pattern, made: Forecast, opened: Gate) -> Outlook:
         begin = self._load.start + (made.origin + of.rolling.stretch.first) * self._load.step
         return Outlook(of.name, begin, self._load.step, made, opened)
-
-    def _bounds(self, of: Outlook, moment: float) -> list[float]:
-        """The bounds of the steps that begin before the lead is over and end after the moment."""
-        first = math.floor((moment - of.begin) / of.step)
-        last = math.floor((moment + self._lead - of.begin) / of.step)
-        return (of.forecast.bound or [])[max(0, first) : max(0, last + 1)]

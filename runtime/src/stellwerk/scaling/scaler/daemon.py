@@ -6,8 +6,8 @@ While the ledger is away nothing moves, and it goes on by itself when that is ba
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import timedelta
 from typing import Final
 
 from stellwerk import notify
@@ -15,8 +15,9 @@ from stellwerk.instances.connection import Connection
 from stellwerk.instances.errors import LedgerBusyError, LedgerError, LedgerRefusedError
 from stellwerk.instances.model import Role, State
 from stellwerk.instances.store import read_snapshot, require_version
+from stellwerk.scaling.forecast.predictor import history_days
 from stellwerk.scaling.ledger import ScalingLedger
-from stellwerk.scaling.model import Prediction
+from stellwerk.scaling.scaler.foreseeing import Forecasts
 from stellwerk.scaling.scaler.heard import ClockWatch, Heard
 from stellwerk.scaling.scaler.judging import Rulebook, Verdict, judge
 from stellwerk.scaling.scaler.notices import Outputs, tell_all
@@ -33,18 +34,12 @@ LONGEST_PAUSE_SECONDS: Final = 5.0
 """Pauses between tries to reach a ledger that is away: first, then doubled each time."""
 
 _PRUNE_SECONDS: Final = 600.0
+_FORESEE_SECONDS: Final = 10.0
+"""Pause between two looks whether a forecast is due."""
 
 _logger: Final = logging.getLogger(__name__)
 
 Connect = Callable[[], Awaitable[Connection]]
-Forecast = Callable[[datetime], Mapping[str, Prediction]]
-"""What forecasts that may be acted on ask for at a moment, by service."""
-
-
-def no_forecast(at: datetime) -> Mapping[str, Prediction]:
-    """Nothing is foreseen."""
-    del at
-    return {}
 
 
 class Scaler:
@@ -60,7 +55,6 @@ class Scaler:
         connect: Connect,
         source: Source,
         outputs: Sequence[Outputs],
-        forecast: Forecast = no_forecast,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read_settings = settings
@@ -69,7 +63,7 @@ class Scaler:
         self._connect = connect
         self._source = source
         self._outputs = outputs
-        self._forecast = forecast
+        self._forecasts = Forecasts()
         self._clock = clock
         self._said = ""
         self._is_ready = False
@@ -102,6 +96,7 @@ class Scaler:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_judging(ledger))
             group.create_task(self._keep_measuring(connection, ledger))
+            group.create_task(self._keep_foreseeing(ledger))
 
     # Judging.
 
@@ -124,7 +119,7 @@ class Scaler:
                 judge_at = now + (self._settings.scaling.check_interval_seconds if done else 0)
                 news = (pulse.orders, silent)
             if now >= prune_at:
-                await ledger.prune(self._settings.scaling.metrics_retention_seconds)
+                await self._prune(ledger)
                 prune_at = now + _PRUNE_SECONDS
             await asyncio.sleep(PULSE_SECONDS)
 
@@ -147,17 +142,20 @@ class Scaler:
         """Judge all services once; False where it is to be tried again soon."""
         try:
             findings = await ledger.findings(self._settings.scaling.metrics_retention_seconds)
-            predictions = self._forecast(findings.snapshot.at)
-            verdicts = judge(self._rulebook, findings, silent, predictions)
-            await ledger.record_unchanged(
-                one.judged for one in verdicts if not one.changes and self._is_kept(one)
-            )
+            foresights = self._forecasts.at(findings.snapshot.at)
+            verdicts = judge(self._rulebook, findings, silent, foresights)
+            kept = [one for one in verdicts if self._is_kept(one)]
+            loads = {one.judged.service: one.load for one in kept if one.load is not None}
+            await ledger.keep_loads(findings.snapshot.at, loads)
+            await ledger.record_unchanged(one.judged for one in kept if not one.changes)
             changed = [one for one in verdicts if one.changes]
             written = [one for one in changed if await self._write(ledger, one)]
         except (LedgerBusyError, LedgerRefusedError) as error:
             _logger.warning("%s", error)
             return False
         for one in verdicts:
+            if one.fault and one.notices:  # the first time
+                _logger.error("%s", one.decision.sentence, exc_info=one.fault)
             if one in written or not one.changes:
                 tell_all(one.notices, self._settings.scaling.notifications, self._outputs)
         self._tell(f"Leads; judges {len(self._rulebook.judged)} services.")
@@ -195,6 +193,24 @@ class Scaler:
             for key, one in snapshot.instances.items()
             if one.state is State.READY and key.service in self._rulebook.judged & services.keys()
         ]
+
+    # Foreseeing.
+
+    async def _keep_foreseeing(self, ledger: ScalingLedger) -> None:
+        while True:
+            try:
+                now = (await ledger.pulse()).at
+                await self._forecasts.renew(self._settings, ledger.loads, now)
+            except (LedgerBusyError, LedgerRefusedError) as error:
+                _logger.warning("%s", error)
+            await asyncio.sleep(_FORESEE_SECONDS)
+
+    async def _prune(self, ledger: ScalingLedger) -> None:
+        scaling = self._settings.scaling
+        await ledger.prune(
+            timedelta(seconds=scaling.metrics_retention_seconds),
+            timedelta(days=history_days(scaling.predictive)),
+        )
 
     def _tell(self, text: str, *, warning: bool = False) -> None:
         """Tell systemd, and the journal where it is news; once that the start is over."""

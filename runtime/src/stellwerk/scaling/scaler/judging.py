@@ -1,7 +1,7 @@
 """One judgement over all services: what is decided, where it goes, what people are told. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Final
 
@@ -10,7 +10,7 @@ from stellwerk.scaling import model
 from stellwerk.scaling.decide import decide
 from stellwerk.scaling.limits import cut_to, within_limits
 from stellwerk.scaling.measures import Look
-from stellwerk.scaling.model import Decision, Hold, Override, Policy, Prediction
+from stellwerk.scaling.model import Decision, Foresight, Hold, Override, Policy
 from stellwerk.scaling.placement import Floorplan
 from stellwerk.scaling.policies import policies, sizes
 from stellwerk.scaling.records import Findings, Judged, Memory
@@ -24,6 +24,11 @@ from stellwerk.terminal.figures import plural, size
 
 _GAP_INTERVALS: Final = 3
 """Without judgements for so many intervals nothing is known of what was demanded meanwhile."""
+_LOAD_SECONDS: Final = 60.0
+"""Load is that of so many seconds, or of the interval where that is longer."""
+_FAULT: Final = "fault"
+_HOSTS: Final = "hosts"
+"""Keys of troubles beside the kinds of notices and the names of instances."""
 _LEFT_ALONE: Final = ServicePolicy(enabled=False)
 
 
@@ -63,11 +68,17 @@ class Rulebook:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What comes of a judgement for one service; `notices` are told once it is written."""
+    """What comes of a judgement for one service; `notices` are told once it is written.
+
+    `load` is what it uses in all, in percent of a core; None where that is not known. `fault` is
+    what kept it from being judged.
+    """
 
     judged: Judged
     decision: Decision
     notices: tuple[Notice, ...] = ()
+    load: float | None = None
+    fault: Exception | None = None
 
     @property
     def changes(self) -> bool:
@@ -79,14 +90,15 @@ def judge(
     rulebook: Rulebook,
     findings: Findings,
     silent: Iterable[tuple[str, str]] = (),
-    predictions: Mapping[str, Prediction] | None = None,
+    foresights: Mapping[str, Foresight] | None = None,
 ) -> tuple[Verdict, ...]:
-    """Judge all services of the ledger, by its own clock.
+    """Judge all services of the ledger, by its own clock. A service whose judgement fails keeps
+    what it has, and the others are judged.
 
     + silent: agents, by host and role, that have not been heard of for too long
-    + predictions: what forecasts ask for, by service
+    + foresights: what forecasts say, by service
     """
-    return tuple(_Round(rulebook, findings, frozenset(silent), predictions or {}).verdicts())
+    return tuple(_Round(rulebook, findings, frozenset(silent), foresights or {}).verdicts())
 
 
 @dataclass
@@ -96,12 +108,15 @@ class _Round:
     rulebook: Rulebook
     findings: Findings
     silent: frozenset[tuple[str, str]]
-    predictions: Mapping[str, Prediction]
+    foresights: Mapping[str, Foresight]
     decisions: dict[str, Decision] = field(default_factory=dict)
+    faults: dict[str, Exception] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.at = self.findings.snapshot.at
         self.sight = Sight(self.rulebook.surroundings, self.findings, self.silent)
+        self.hosts = self.sight.hosts()
+        self.all_lost = bool(self.hosts) and all(one.lost for one in self.hosts)
 
     def verdicts(self) -> Iterator[Verdict]:
         sizes = self.rulebook.surroundings.sizes
@@ -109,13 +124,13 @@ class _Round:
         self.decisions = within_limits(decided, sizes, self.rulebook.limits)
         idle = [name for one in self.decisions.values() for name in one.candidates]
         plan = Floorplan(
-            self.sight.hosts(),
+            self.hosts,
             sizes,
             self.findings.snapshot.desired,
             self.sight.present(idle),
         )
         for name in sorted(self.decisions, key=self._turn):
-            yield self._verdict(name, plan)
+            yield self._isolated(name, plan)
 
     def _names(self) -> list[str]:
         return sorted(self.findings.snapshot.services.keys() & self.rulebook.policies.keys())
@@ -126,8 +141,40 @@ class _Round:
         return (decision.desired >= decision.current, not decision.in_emergency, name)
 
     def _decide(self, name: str) -> Decision:
-        seen = replace(self.sight.observations(name), prediction=self.predictions.get(name))
-        return decide(self.rulebook.policies[name], seen, self._state(name), self.at)
+        foresight = self.foresights.get(name)
+        prediction = foresight.prediction if foresight else None
+        try:
+            seen = replace(self.sight.observations(name), prediction=prediction)
+            return decide(self.rulebook.policies[name], seen, self._state(name), self.at)
+        except Exception as error:  # the others are to be judged
+            return self._left_alone(name, error)
+
+    def _isolated(self, name: str, plan: Floorplan) -> Verdict:
+        try:
+            verdict = self._verdict(name, plan)
+            seconds = max(_LOAD_SECONDS, self.rulebook.interval.total_seconds())
+            return replace(verdict, load=self.sight.load(name, seconds))
+        except Exception as error:  # as above
+            self.decisions[name] = self._left_alone(name, error)
+            return self._verdict(name, plan)
+
+    def _left_alone(self, name: str, error: Exception) -> Decision:
+        """What stands in place of a decision that could not be made."""
+        self.faults[name] = error
+        count = sum(self.sight.desired(name).values())
+        return Decision(
+            service=name,
+            at=self.at,
+            current=count,
+            desired=count,
+            demanded=count,
+            cause=f"it cannot be judged ({type(error).__name__}: {' '.join(str(error).split())})",
+            votes=(),
+            held=(),
+            state=self._memory(name).state,
+            serving=0,
+            starting=0,
+        )
 
     def _state(self, name: str) -> model.State:
         """What is remembered, with what operators want. After a time without judgements the present
@@ -157,7 +204,7 @@ class _Round:
             before=decision.current,
             after=decision.desired,
             sentence=f"{decision.sentence} {moved}".rstrip(),
-            inputs=_inputs(decision, before, after),
+            inputs=_inputs(decision, before, after, self.foresights.get(name)),
             bounds=(policy.minimum, policy.maximum),
             memory=Memory(_own(decision.state), frozenset(troubles)),
             counts_before=before,
@@ -165,15 +212,18 @@ class _Round:
         )
         standing = self._memory(name).standing
         told = tuple(one for key, one in troubles.items() if one and key not in standing)
-        return Verdict(judged, decision, (*self._actions(judged, decision), *told))
+        notices = (*self._actions(judged, decision), *told)
+        return Verdict(judged, decision, notices, fault=self.faults.get(name))
 
     def _placed(self, name: str, plan: Floorplan) -> tuple[Decision, Mapping[str, int], str]:
         """The decision with as many as there is room for, the numbers by host, and in words what
         goes to another host.
         """
         decision, before = self.decisions[name], self.sight.desired(name)
-        if decision.state.paused:
+        if decision.state.paused or name in self.faults:
             return decision, before, ""  # an operator wants its instances where they are
+        if self.all_lost:
+            return self._without_hosts(decision), before, ""
         placement = plan.place(name, decision.desired)
         if placement.unplaced:
             decision = self._without_room(decision, placement.unplaced)
@@ -202,6 +252,12 @@ class _Round:
             decision, count, f"no app host has {size(memory)} of memory free for more than {count}"
         )
 
+    def _without_hosts(self, decision: Decision) -> Decision:
+        """The same where somebody could bring it about, else as many as there are."""
+        if decision.desired == decision.current:
+            return decision
+        return cut_to(decision, decision.current, "no app host is heard of", Hold.NO_HOST)
+
     # What people are told.
 
     def _actions(self, judged: Judged, decision: Decision) -> Iterator[Notice]:
@@ -218,6 +274,11 @@ class _Round:
             yield Kind.EMERGENCY, self._notice(Kind.EMERGENCY, decision, text)
         if decision.held_by(Hold.LIMIT):
             yield Kind.LIMIT, self._notice(Kind.LIMIT, decision, decision.sentence)
+        if name in self.faults:
+            yield _FAULT, self._notice(Kind.FAILURE, decision, decision.sentence)
+        if self.all_lost and name in self.rulebook.judged:
+            text = f"{name} stays as it is: no app host is heard of"
+            yield _HOSTS, self._notice(Kind.FAILURE, decision, text)
         for one in self.sight.instances(name, State.FAILED):
             yield str(one.key), self._notice(Kind.FAILURE, decision, _failure(one))
         # One that is tried again has not recovered yet.
@@ -252,7 +313,10 @@ def _moved(decision: Decision, before: Mapping[str, int], after: Mapping[str, in
 
 
 def _inputs(
-    decision: Decision, before: Mapping[str, int], after: Mapping[str, int]
+    decision: Decision,
+    before: Mapping[str, int],
+    after: Mapping[str, int],
+    foresight: Foresight | None,
 ) -> dict[str, Any]:
     return {
         "cause": decision.cause,
@@ -272,6 +336,7 @@ def _inputs(
             }
             for one in decision.votes
         ],
+        "forecast": foresight and asdict(foresight),
         "hosts_before": dict(before),
         "hosts": dict(after),
     }

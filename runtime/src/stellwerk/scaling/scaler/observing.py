@@ -12,7 +12,7 @@ from stellwerk.scaling.limits import Size
 from stellwerk.scaling.model import CPU, MEMORY, Observations, Phase, Reading
 from stellwerk.scaling.placement import AppHost, Present
 from stellwerk.scaling.records import CPU_OF_A_CORE, MEMORY_BYTES, Findings
-from stellwerk.scaling.series import Series
+from stellwerk.scaling.series import NOTHING, Series
 
 _PERCENT = 100.0
 
@@ -73,6 +73,21 @@ class Sight:
     def desired(self, service: str) -> dict[str, int]:
         """The wanted numbers of a service by host."""
         return dict(self._desired[service])
+
+    def load(self, service: str, seconds: float) -> float | None:
+        """CPU that the serving instances used together in the last seconds, in percent of a core.
+        None where none serve, or that of one is not known: half of a load is not less of it.
+        """
+        now = self._findings.snapshot.at.timestamp()
+        used = [
+            self._findings.series.get(instance.key, {})
+            .get(CPU_OF_A_CORE, NOTHING)
+            .over(now - seconds, now, stale_after=seconds)
+            for instance, reading in self._readings[service]
+            if reading.phase is Phase.SERVING
+        ]
+        known = [one.mean for one in used if one is not None]
+        return sum(known) if known and len(known) == len(used) else None
 
     def instances(self, service: str, state: State) -> tuple[Instance, ...]:
         """The instances of a service that say they are in a state."""
