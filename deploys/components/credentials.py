@@ -32,7 +32,7 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
     """The credentials that this host's groups need, by file name."""
     settings, groups = declared.settings, set(declared.groups)
     redis, database = settings.redis.passwords, settings.postgresql.passwords
-    found = {"monitoring.token": settings.monitoring.token, **_receivers(declared)}
+    found = {"monitoring.token": settings.monitoring.token, **receivers(declared)}
     if "caches" in groups:
         found["redis.admin"] = redis.admin
         found["redis.monitor"] = redis.monitor
@@ -77,12 +77,12 @@ def passwords(declared: ClusterHost, prefix: str) -> tuple[ConfigSet, ...]:
     return (config,) if files else ()
 
 
-def _receivers(declared: ClusterHost) -> Mapping[str, Secret]:
-    """What receivers of alerts were given, by the keys of the settings."""
-    receivers = declared.settings.monitoring.receivers
+def receivers(declared: ClusterHost) -> Mapping[str, Secret]:
+    """What receivers of messages were given, by the keys of the settings."""
+    told = declared.settings.monitoring.receivers
     given = {
-        "monitoring.receivers.slack.webhook_url": receivers.slack.webhook_url,
-        "monitoring.receivers.email.smtp_password": receivers.email.smtp_password,
+        "monitoring.receivers.slack.webhook_url": told.slack.webhook_url,
+        "monitoring.receivers.email.smtp_password": told.email.smtp_password,
     }
     return {key: secret for key, secret in given.items() if secret is not None}
 

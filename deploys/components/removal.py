@@ -58,6 +58,7 @@ PARTS = (
         ("scaler", "scaler-user"),
         _by_groups("monitors"),
         users=(scaler.USER,),
+        folders=(scaler.STATE,),
     ),
     Part(
         "nginx",

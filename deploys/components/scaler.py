@@ -10,6 +10,7 @@ from stellwerk.scaling.scaler.process import CREDENTIAL
 from stellwerk.settings.cluster import Cluster, ClusterHost
 
 USER = "stellwerk-scaler"
+STATE = f"/var/lib/{USER}"
 UNIT = "stellwerk-scaler.service"
 _UNITS = "/etc/systemd/system"
 
@@ -34,7 +35,7 @@ def scaled(cluster: Cluster) -> Collection[str]:
 def configs(cluster: Cluster, declared: ClusterHost, runtime: str) -> tuple[ConfigSet, ...]:
     """In order; `runtime` is the name of the runtime's release.
 
-    The scaler is restarted for a new release, limits or password; settings it reads again itself.
+    The scaler is restarted for a new release, limits or secrets; settings it reads again itself.
     """
     return (_user(), _scaler(declared, runtime)) if runs_on(cluster, declared) else ()
 
@@ -54,22 +55,25 @@ def _user() -> ConfigSet:
 
 
 def _scaler(declared: ClusterHost, runtime: str) -> ConfigSet:
-    settings, password = declared.settings, credentials.path(CREDENTIAL)
+    settings, secrets = declared.settings, credentials.wanted(declared)
+    held = {name: credentials.path(name) for name in (CREDENTIAL, *credentials.receivers(declared))}
     unit = render(
         "scaler/scaler.service.j2",
         header=HEADER,
         command=f"{settings.runtime.prefix}/releases/{runtime}/bin/stellwerk scaler",
-        credential=f"{CREDENTIAL}:{password}",
+        credentials=held,
         user=USER,
+        state=USER,
         limits=settings.runtime.daemons.scaler,
     )
     return ConfigSet(
         "scaler",
         files=(
             File(f"{_UNITS}/{UNIT}", unit),
-            # Here as well, as the scaler reads it at its start.
-            File(password, credentials.wanted(declared)[CREDENTIAL], mode=0o600),
+            # Here as well, as the scaler reads them at its start.
+            *(File(path, secrets[name], mode=0o600) for name, path in held.items()),
         ),
         activation=Activation(unit=UNIT, how="restart", daemon_reload=True),
         health=({"kind": "unit", "unit": UNIT},),
+        lasting=credentials.LASTING,
     )

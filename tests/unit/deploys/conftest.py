@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from stellwerk.settings.cluster import Cluster, ClusterHost, load_cluster
 
@@ -59,3 +60,16 @@ def single(load: Load) -> Cluster:
 def host_of(cluster: Cluster, group: str) -> ClusterHost:
     """The first host of a group."""
     return cluster.group(group)[0]
+
+
+def with_secret(folder: Path, other: Path, path: tuple[str, ...], value: str) -> Cluster:
+    """The shipped cluster with another secret."""
+    secrets = yaml.safe_load((folder / "secrets.yaml").read_text())
+    values = secrets
+    for key in path[:-1]:
+        values = values.setdefault(key, {})
+    values[path[-1]] = value
+    (other / "secrets.yaml").write_text(yaml.safe_dump(secrets))
+    (other / "secrets.yaml").chmod(0o600)
+    shutil.copy(folder / "inventory", other)
+    return load_cluster(other / "inventory", [REPOSITORY / "group_data"])

@@ -1,7 +1,6 @@
 """The monitor is told all it reads, restarted only for that, and may do only what it must (C10)."""
 
 import re
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,11 +16,11 @@ from stellwerk.metrics.alerting import Alerting
 from stellwerk.metrics.monitor import sources
 from stellwerk.metrics.registry import Registry
 from stellwerk.settings import schema
-from stellwerk.settings.cluster import Cluster, ClusterHost, load_cluster
+from stellwerk.settings.cluster import Cluster, ClusterHost
 from stellwerk.settings.files import read_host_file
 from stellwerk.settings.schema import Kind
 
-from .conftest import REPOSITORY, Load, host_of
+from .conftest import Load, host_of, with_secret
 
 CORE = "aktienanalyse-core"
 CERTIFICATE = tls.HostCertificate("AUTHORITY", "0", "CERTIFICATE", "KEY")
@@ -179,19 +178,6 @@ def test_the_monitor_is_restarted_only_when_something_of_its_own_changed(
     before, after = digests(cluster, "apps"), digests(load(overrides), "apps", release)
     changed = {name for name in before if before[name] != after[name]}
     assert changed == ({"monitor"} if is_restarted else set())
-
-
-def with_secret(folder: Path, other: Path, path: tuple[str, ...], value: str) -> Cluster:
-    """The shipped cluster with another secret."""
-    secrets = yaml.safe_load((folder / "secrets.yaml").read_text())
-    values = secrets
-    for key in path[:-1]:
-        values = values.setdefault(key, {})
-    values[path[-1]] = value
-    (other / "secrets.yaml").write_text(yaml.safe_dump(secrets))
-    (other / "secrets.yaml").chmod(0o600)
-    shutil.copy(folder / "inventory", other)
-    return load_cluster(other / "inventory", [REPOSITORY / "group_data"])
 
 
 @pytest.mark.parametrize(

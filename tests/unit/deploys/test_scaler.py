@@ -1,11 +1,13 @@
 """The scaler runs on monitors, is restarted for little, and may do only what it must (C10)."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from deploys.components import scaler
+from deploys.engine.resources import ConfigSet
 from stellwerk.settings.cluster import Cluster
 
-from .conftest import Load, host_of
+from .conftest import Load, host_of, with_secret
 
 
 def test_it_runs_where_the_inventory_has_a_monitor(cluster: Cluster) -> None:
@@ -31,6 +33,28 @@ def test_another_release_restarts_it(cluster: Cluster) -> None:
     one, other = (scaler.configs(cluster, host, release)[-1] for release in ("1", "2"))
     assert one.files != other.files
     assert one.activation.how == "restart"
+
+
+def unit_of(cluster: Cluster) -> ConfigSet:
+    return scaler.configs(cluster, host_of(cluster, "monitors"), "1")[-1]
+
+
+def test_it_is_handed_the_ledgers_password_and_what_its_receivers_were_given(
+    folder: Path, tmp_path: Path, cluster: Cluster
+) -> None:
+    webhook = "https://hooks.example.org/1"
+    path = ("monitoring", "receivers", "slack", "webhook_url")
+    told = with_secret(folder, tmp_path, path, webhook)
+    handed = [
+        {file.path: file.content for file in unit_of(one).files if "/credentials/" in file.path}
+        for one in (cluster, told)
+    ]
+    folder_of_all = "/etc/stellwerk/credentials"
+    assert handed[0].keys() == {f"{folder_of_all}/postgresql.ledger"}
+    assert handed[1] == handed[0] | {f"{folder_of_all}/{'.'.join(path)}": webhook}
+    loaded = f"LoadCredential={'.'.join(path)}:{folder_of_all}/{'.'.join(path)}"
+    assert [loaded in unit_of(one).files[0].content for one in (cluster, told)] == [False, True]
+    assert {file.mode for file in unit_of(told).files if file.path in handed[1]} == {0o600}
 
 
 def test_the_numbers_of_enabled_policies_are_the_scalers(load: Load, cluster: Cluster) -> None:

@@ -13,11 +13,19 @@ import click
     show_default=True,
     help="What the deploy says of this host and its cluster.",
 )
-def scaler(settings: Path) -> None:
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path),
+    envvar="STATE_DIRECTORY",
+    default=Path("/var/lib/stellwerk-scaler"),
+    show_default=True,
+    help="Folder for messages that wait for their receivers.",
+)
+def scaler(settings: Path, state: Path) -> None:
     """Judge all services and write how many instances each is to have, until SIGTERM.
 
     Runs as stellwerk-scaler.service. Of several scalers one leads.
     """
     from stellwerk.scaling.scaler.process import main
 
-    main(settings)
+    main(settings, state)

@@ -21,16 +21,17 @@ from stellwerk.scaling.scaler.daemon import Scaler
 from stellwerk.scaling.scaler.notices import Journal
 from stellwerk.scaling.scaler.settings_file import SettingsFile
 from stellwerk.scaling.scaler.source import HealthAnswers
+from stellwerk.scaling.scaler.telling import People
 from stellwerk.settings.errors import SettingsError
 
 CREDENTIAL: Final = "postgresql.ledger"
 
 
-def main(settings: Path) -> None:
+def main(settings: Path, state: Path) -> None:
     """Run until SIGTERM; what prevents that is said in one sentence."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        asyncio.run(serve(SettingsFile(settings), password(os.environ)))
+        asyncio.run(serve(SettingsFile(settings), password(os.environ), state))
     except (SettingsError, AccessError) as error:
         sys.exit(f"Error: {error}")
 
@@ -44,8 +45,10 @@ def password(environment: Mapping[str, str]) -> str:
         raise AccessError(f"The credential {CREDENTIAL} cannot be read: {error}") from None
 
 
-async def serve(settings: SettingsFile, secret: str) -> None:
-    """Run until SIGTERM or SIGINT. Raises AccessError where the cluster has no ledger."""
+async def serve(settings: SettingsFile, secret: str, state: Path) -> None:
+    """Run until SIGTERM or SIGINT; `state` is the scaler's own folder. Raises AccessError where the
+    cluster has no ledger.
+    """
 
     async def connect() -> Connection:
         host = settings()
@@ -57,18 +60,19 @@ async def serve(settings: SettingsFile, secret: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    scaler = Scaler(settings, connect, HealthAnswers(), [Journal()])
-    running = asyncio.ensure_future(scaler.run())
+    people = People(settings, state)
+    scaler = Scaler(settings, connect, HealthAnswers(), [Journal(), people])
+    working = [asyncio.ensure_future(one) for one in (scaler.run(), people.run())]
     stopped = asyncio.ensure_future(stop.wait())
     watched = asyncio.ensure_future(notify.keep_watchdog())
-    tasks = (running, stopped, watched)
+    tasks = (*working, stopped, watched)
     try:
-        await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((*working, stopped), return_when=asyncio.FIRST_COMPLETED)
     finally:
         notify.stopping()
-        ended = running.done()
+        ended = [task for task in working if task.done()]
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)
-    if ended:
-        running.result()
+    for task in ended:
+        task.result()
