@@ -232,6 +232,37 @@ def test_the_load_is_kept_and_what_forecasts_say_of_it_is_recorded(shop: LedgerS
     assert float(shop.psql(newest)) == 80
 
 
+def test_instances_are_there_before_a_load_that_comes_every_day_at_this_hour(
+    shop: LedgerServer,
+) -> None:
+    serve(shop, cpu=40)
+    # As much as 5 instances take in the six hours after this one.
+    shop.psql(
+        "INSERT INTO stellwerk.scaling_loads"
+        " SELECT 'shop', date_bin('5 minutes', now() - n * interval '5 minutes', 'epoch'), 1, 1"
+        " FROM generate_series(1, 29 * 288) AS n;"
+        " UPDATE stellwerk.scaling_loads"
+        " SET cpu_percent = (1 + 0.05 * sin(extract(epoch FROM at) ^ 2)) * CASE WHEN"
+        " (24 + extract(hour FROM at) - extract(hour FROM now()))::integer % 24 BETWEEN 1 AND 6"
+        " THEN 300 ELSE 80 END"
+    )
+    predictive = {
+        "step_minutes": 60,
+        "refresh_minutes": 60,
+        "daily": {"ahead_minutes": 240},
+        "prescale": {"lead_minutes": 60},
+    }
+    host = host_file(check_interval_seconds=1, predictive=predictive)
+
+    async def act() -> None:
+        async with scaling(shop, "mon-1", host=host):
+            await until(lambda: wanted(shop) == 5)
+
+    run(act)
+    why = "SELECT sentence FROM stellwerk.scaling_decisions WHERE after > before"
+    assert "shop goes from 2 to 5: 5 is what the daily forecast takes" in shop.psql(why)
+
+
 def test_what_instances_say_of_themselves_is_kept(shop: LedgerServer) -> None:
     serve(shop, cpu=50)
 
