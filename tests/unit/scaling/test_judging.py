@@ -302,6 +302,20 @@ def test_a_service_without_a_policy_keeps_its_number_but_not_a_lost_host() -> No
     assert judged(lost, APP_2_SILENT, services={}).judged.counts == {"app-1": 4, "app-2": 0}
 
 
+def test_also_of_a_service_without_a_policy_a_failed_instance_is_told_of_once() -> None:
+    failed = [instance(1), instance(2, State.FAILED)]
+    first = judged(findings(50, failed), services={})
+    assert told(first) == [(Kind.FAILURE, False)]
+    assert first.is_kept
+    again = judged(findings(50, failed, memory=first.judged.memory), services={})
+    assert told(again) == []
+    assert not again.is_kept
+
+
+def test_of_services_without_a_policy_no_load_is_kept() -> None:
+    assert judged(findings(50), services={}).load is None
+
+
 def test_the_memory_keeps_what_was_changed() -> None:
     changes = judged(findings(90)).judged.memory.state.changes
     assert changes == (Change(NOW.timestamp(), 2, 3),)

@@ -144,10 +144,11 @@ class Scaler:
             findings = await ledger.findings(self._settings.scaling.metrics_retention_seconds)
             foresights = self._forecasts.at(findings.snapshot.at)
             verdicts = judge(self._rulebook, findings, silent, foresights)
-            kept = [one for one in verdicts if self._is_kept(one)]
-            loads = {one.judged.service: one.load for one in kept if one.load is not None}
+            loads = {one.judged.service: one.load for one in verdicts if one.load is not None}
             await ledger.keep_loads(findings.snapshot.at, loads)
-            await ledger.record_unchanged(one.judged for one in kept if not one.changes)
+            await ledger.record_unchanged(
+                one.judged for one in verdicts if one.is_kept and not one.changes
+            )
             changed = [one for one in verdicts if one.changes]
             written = [one for one in changed if await self._write(ledger, one)]
         except (LedgerBusyError, LedgerRefusedError) as error:
@@ -160,9 +161,6 @@ class Scaler:
                 tell_all(one.notices, self._settings.scaling.notifications, self._outputs)
         self._tell(f"Leads; judges {len(self._rulebook.judged)} services.")
         return len(written) == len(changed)
-
-    def _is_kept(self, verdict: Verdict) -> bool:
-        return verdict.judged.service in self._rulebook.judged
 
     async def _write(self, ledger: ScalingLedger, verdict: Verdict) -> bool:
         written = await ledger.record(verdict.judged)

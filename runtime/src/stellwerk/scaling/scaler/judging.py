@@ -70,13 +70,15 @@ class Rulebook:
 class Verdict:
     """What comes of a judgement for one service; `notices` are told once it is written.
 
-    `load` is what it uses in all, in percent of a core; None where that is not known. `fault` is
-    what kept it from being judged.
+    `is_kept`: it is to be recorded also where it changes nothing. `load` is what a scaled service
+    uses in all, in percent of a core; None where that is not known. `fault` is what kept it from
+    being judged.
     """
 
     judged: Judged
     decision: Decision
     notices: tuple[Notice, ...] = ()
+    is_kept: bool = True
     load: float | None = None
     fault: Exception | None = None
 
@@ -151,12 +153,16 @@ class _Round:
 
     def _isolated(self, name: str, plan: Floorplan) -> Verdict:
         try:
-            verdict = self._verdict(name, plan)
-            seconds = max(_LOAD_SECONDS, self.rulebook.interval.total_seconds())
-            return replace(verdict, load=self.sight.load(name, seconds))
+            return replace(self._verdict(name, plan), load=self._load(name))
         except Exception as error:  # as above
             self.decisions[name] = self._left_alone(name, error)
             return self._verdict(name, plan)
+
+    def _load(self, name: str) -> float | None:
+        if name not in self.rulebook.judged:
+            return None
+        seconds = max(_LOAD_SECONDS, self.rulebook.interval.total_seconds())
+        return self.sight.load(name, seconds)
 
     def _left_alone(self, name: str, error: Exception) -> Decision:
         """What stands in place of a decision that could not be made."""
@@ -212,8 +218,14 @@ class _Round:
         )
         standing = self._memory(name).standing
         told = tuple(one for key, one in troubles.items() if one and key not in standing)
-        notices = (*self._actions(judged, decision), *told)
-        return Verdict(judged, decision, notices, fault=self.faults.get(name))
+        # Who has been told of what is remembered also of services that nobody scales.
+        return Verdict(
+            judged,
+            decision,
+            (*self._actions(judged, decision), *told),
+            is_kept=name in self.rulebook.judged or judged.memory.standing != standing,
+            fault=self.faults.get(name),
+        )
 
     def _placed(self, name: str, plan: Floorplan) -> tuple[Decision, Mapping[str, int], str]:
         """The decision with as many as there is room for, the numbers by host, and in words what
