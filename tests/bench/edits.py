@@ -3,7 +3,6 @@ edit takes to be in force, and a rolling restart. Put into docs/edits.md.
 """
 
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -65,14 +64,7 @@ def _haproxy(platform: Platform) -> list[Figure]:
 def _edited(platform: Platform, value: int) -> tuple[float, float]:
     """Seconds until every HAProxy has said that it uses the value, and until the run's end."""
     start, active = time.perf_counter(), 0.0
-    with subprocess.Popen(
-        platform.command("-y", "--data", f"haproxy.timeouts.server_seconds={value}"),
-        cwd=platform.project,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as run:
+    with platform.start("--data", f"haproxy.timeouts.server_seconds={value}") as run:
         assert run.stdout is not None
         for line in run.stdout:
             if AFTER_HAPROXY in line and not active:
