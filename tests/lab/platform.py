@@ -21,6 +21,7 @@ _PAUSE = (
     'cd / && sudo -u postgres psql -qXd aktienanalyse -c "INSERT INTO stellwerk.scaling_orders'
     " (service, given_by) SELECT name, 'tests' FROM stellwerk.services ON CONFLICT DO NOTHING\""
 )
+PLAIN = {"PYINFRA_PROGRESS": "off"}
 RUN_SECONDS = 600  # ends a run that hangs, so that its output is seen; no claim about speed
 
 
@@ -116,7 +117,7 @@ class Platform:
         done = subprocess.run(
             self.command(*arguments, deploy=deploy),
             cwd=self.project,
-            env={**os.environ, "PYINFRA_PROGRESS": "off"},
+            env={**os.environ, **PLAIN},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -124,6 +125,18 @@ class Platform:
             check=False,
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Begin a run of the whole deploy; its output is one stream of lines."""
+        return subprocess.Popen(
+            self.command("-y", *arguments),
+            cwd=self.project,
+            env={**os.environ, **PLAIN, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def deploy(self, *arguments: str) -> Outcome:
         """Run the whole deploy, which must succeed; `--data` and the like go into `arguments`."""
