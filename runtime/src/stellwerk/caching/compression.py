@@ -1,0 +1,74 @@
+"""Smaller values: lz4 or zstd above a size, and only where it helps."""
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, Final
+
+import lz4.block  # type: ignore[import-untyped]
+import zstandard
+
+from stellwerk.caching.errors import UnreadableError
+from stellwerk.settings.caching import Compression
+
+_WORTH_IT: Final = 0.9
+"""A compressed value must be at most this share of the plain one."""
+_LENGTH = struct.Struct("<I")
+_MAX_BYTES: Final = 512 * 1024**2
+"""What Redis takes as one value; a length above it cannot be true."""
+
+_lz4: Any = lz4.block
+
+
+class Algorithm(IntEnum):
+    """How a stored value is compressed; the numbers are in stored values."""
+
+    NONE = 0
+    LZ4 = 1
+    ZSTD = 2
+
+
+@dataclass(frozen=True)
+class Compressor:
+    """Compresses values above a size in bytes."""
+
+    algorithm: Algorithm
+    above: int
+
+    def compress(self, data: bytes) -> tuple[Algorithm, bytes]:
+        """The smaller form, and which it is."""
+        if self.algorithm is Algorithm.NONE or len(data) <= self.above:
+            return Algorithm.NONE, data
+        smaller = _compressed(self.algorithm, data)
+        if len(smaller) > _WORTH_IT * len(data):
+            return Algorithm.NONE, data
+        return self.algorithm, smaller
+
+
+def compressor(settings: Compression, *, wanted: bool) -> Compressor:
+    """What compresses the values of a layer."""
+    algorithm = Algorithm[settings.algorithm.upper()] if wanted else Algorithm.NONE
+    return Compressor(algorithm, settings.above)
+
+
+def decompressed(algorithm: Algorithm, data: bytes) -> bytes:
+    """The plain form. Raises UnreadableError."""
+    if algorithm is Algorithm.NONE:
+        return data
+    try:
+        if algorithm is Algorithm.ZSTD:
+            return zstandard.ZstdDecompressor().decompress(data, max_output_size=_MAX_BYTES)
+        (length,) = _LENGTH.unpack_from(data)
+        if length > _MAX_BYTES:
+            raise UnreadableError("malformed")
+        plain: bytes = _lz4.decompress(data)
+    except (ValueError, struct.error, _lz4.LZ4BlockError, zstandard.ZstdError, MemoryError):
+        raise UnreadableError("malformed") from None
+    return plain
+
+
+def _compressed(algorithm: Algorithm, data: bytes) -> bytes:
+    if algorithm is Algorithm.ZSTD:
+        return zstandard.ZstdCompressor(level=3).compress(data)
+    smaller: bytes = _lz4.compress(data)
+    return smaller

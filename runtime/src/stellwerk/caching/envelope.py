@@ -1,0 +1,132 @@
+"""The form of a stored value: what it is, when it was made, and whether it is whole.
+
+    write id 8 | magic 2 | form 1 | flags 1 | schema 4 | made 8 | lifetime 4 | tags | body | CRC 4
+
+Integers are little-endian; `made` is milliseconds of the server's clock, `lifetime` milliseconds.
+The checksum, over the Redis key too, is replaced by the cipher's own in an encrypted one. The
+stamps in front of an envelope are the business of `stored`.
+"""
+
+import os
+import struct
+from dataclasses import dataclass
+from enum import IntFlag
+from typing import Any, Final
+from zlib import crc32
+
+from stellwerk.caching.codec import Codec
+from stellwerk.caching.compression import Algorithm, Compressor, decompressed
+from stellwerk.caching.encryption import Keyring
+from stellwerk.caching.errors import UnreadableError
+
+WRITE_ID_BYTES: Final = 8
+_MAGIC: Final = b"sw"
+_FORM: Final = 1
+_HEAD = struct.Struct("<8s2sBB4sQIB")
+_CHECKSUM = struct.Struct("<I")
+_TAG_MAX: Final = 255
+
+
+class _Flag(IntFlag):
+    """What was done to the body; the lowest two bits are the Algorithm."""
+
+    ALGORITHM = 3
+    ENCRYPTED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value as it was read. Times in milliseconds of the server's clock."""
+
+    value: Any
+    made: int
+    lifetime: int
+    write_id: bytes = b""
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Sealer:
+    """Makes and opens the envelopes of one layer."""
+
+    codec: Codec
+    compressor: Compressor
+    keyring: Keyring | None = None
+
+    def seal(self, key: str, entry: Entry) -> bytes:
+        """The envelope of an entry at `key`. Raises UnsupportedValueError."""
+        algorithm, body = self.compressor.compress(self.codec.encode(entry.value))
+        flags = int(algorithm) | (_Flag.ENCRYPTED if self.keyring else 0)
+        head = _HEAD.pack(
+            entry.write_id or os.urandom(WRITE_ID_BYTES),
+            _MAGIC,
+            _FORM,
+            flags,
+            self.codec.schema,
+            entry.made,
+            entry.lifetime,
+            len(entry.tags),
+        ) + b"".join(_packed_tag(tag) for tag in entry.tags)
+        if self.keyring:
+            return head + self.keyring.seal(body, key.encode() + b"\0" + head)
+        content = head + body
+        return content + _CHECKSUM.pack(crc32(content, crc32(key.encode())))
+
+    def open(self, key: str, data: bytes) -> Entry:
+        """The entry. Raises UnreadableError where it is not a whole one of this layer and key."""
+        try:
+            write_id, magic, form, flags, schema, made, lifetime, tag_count = _HEAD.unpack_from(
+                data
+            )
+        except struct.error:
+            raise UnreadableError("truncated") from None
+        if magic != _MAGIC or form != _FORM:
+            raise UnreadableError("foreign")
+        if bool(flags & _Flag.ENCRYPTED) != (self.keyring is not None):
+            raise UnreadableError("foreign")
+        end = len(data)
+        if self.keyring is None:
+            end -= _CHECKSUM.size
+            if crc32(memoryview(data)[:end], crc32(key.encode())) != int.from_bytes(
+                data[end:], "little"
+            ):
+                raise UnreadableError("altered")
+        if schema != self.codec.schema:
+            raise UnreadableError("foreign")
+        tags: tuple[str, ...] = ()
+        start = _HEAD.size
+        if tag_count:
+            tags, start = _tags(data, tag_count)
+        body = data[start:end]
+        if self.keyring is not None:
+            body = self.keyring.open(body, key.encode() + b"\0" + data[:start])
+        algorithm = flags & _Flag.ALGORITHM
+        if algorithm:
+            body = decompressed(_algorithm(algorithm), body)
+        return Entry(self.codec.decode(body), made, lifetime, write_id, tags)
+
+
+def _algorithm(number: int) -> Algorithm:
+    try:
+        return Algorithm(number)
+    except ValueError:
+        raise UnreadableError("foreign") from None
+
+
+def _packed_tag(tag: str) -> bytes:
+    name = tag.encode()
+    if not 0 < len(name) <= _TAG_MAX:
+        raise ValueError(f"The tag {tag!r} is not 1 to {_TAG_MAX} bytes long: choose another.")
+    return bytes([len(name)]) + name
+
+
+def _tags(data: bytes, count: int) -> tuple[tuple[str, ...], int]:
+    """The names of the tags and where the body begins."""
+    names, at = [], _HEAD.size
+    try:
+        for _ in range(count):
+            names.append(data[at + 1 : at + 1 + data[at]].decode())
+            at += 1 + data[at]
+    except (IndexError, UnicodeDecodeError):
+        raise UnreadableError("truncated") from None
+    return tuple(names), at
