@@ -36,8 +36,8 @@ class RedisAwayError(CacheError):
     """Redis cannot be used now. The cache answers from the loaders until it is back."""
 
 
-class RedisRefusedError(CacheError):
-    """Redis answered a command with an error."""
+class RedisRefusedError(RedisAwayError):
+    """Redis answered a command with an error; for the callers of a cache it is as if away."""
 
 
 class JournalError(CacheError):

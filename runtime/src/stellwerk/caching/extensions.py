@@ -72,6 +72,10 @@ def _ext(code: int, data: bytes) -> msgspec.msgpack.Ext:
     return msgspec.msgpack.Ext(code, data)
 
 
+def _decode(data: bytes) -> Any:
+    return _DECODER.decode(data)
+
+
 def _mapping(value: dict[Any, Any]) -> Any:
     """As MessagePack's own where all keys are text, which is what it can always read back."""
     if all(type(key) is str for key in value):
@@ -147,4 +151,4 @@ _RESTORES: Final[dict[int, Callable[[bytes], Any]]] = {
     _INT: lambda data: int(data),
     _MAPPING: _restored_mapping,
 }
-_decode = msgspec.msgpack.Decoder(ext_hook=restored).decode
+_DECODER: Final[msgspec.msgpack.Decoder[Any]] = msgspec.msgpack.Decoder(ext_hook=restored)

@@ -1,0 +1,91 @@
+"""Carrying invalidations out: in Redis, in this process, and later where Redis is away."""
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from stellwerk.caching import names
+from stellwerk.caching.client import Session
+from stellwerk.caching.errors import CacheError, RedisAwayError
+from stellwerk.caching.globs import matches
+from stellwerk.caching.layers import Layers
+from stellwerk.caching.planning import layer_plan, merged, place_of_key, without_looking
+from stellwerk.caching.storage import Plan, Storage, invalidate
+from stellwerk.caching.validity import Validity
+
+_OWED_MAX: Final = 10_000
+"""Names that are remembered while Redis is away; beyond, all layers are invalidated instead."""
+
+_encode = msgspec.msgpack.Encoder().encode
+_names = msgspec.msgpack.Decoder(tuple[str, ...])
+
+
+class Invalidator:
+    """Invalidates in Redis and here. What cannot be done now is owed, and done before Redis is
+    used again: until then nothing that it still holds is read.
+    """
+
+    def __init__(self, layers: Layers, storage: Storage, stream_length: int) -> None:
+        self._layers = layers
+        self._storage = storage
+        self._stream_length = stream_length
+        self._owed = Plan()
+        self.validity = Validity()
+
+    async def invalidate(self, plan: Plan) -> bool:
+        """Carry the plan out; False: Redis is away, and it is owed."""
+        self.validity.void(plan.names)
+        try:
+            await self._storage.invalidate(plan, self.event(plan.names))
+            for glob in plan.scans:
+                await self._look_for(glob)
+        except RedisAwayError:
+            self.owe(plan)
+            return False
+        finally:
+            # Once more, for what was read from Redis before the deletion and arrived after.
+            self.validity.void(plan.names)
+        return True
+
+    def event(self, voided: Iterable[str]) -> bytes:
+        """What other processes are told."""
+        return _encode(tuple(voided))
+
+    def void_here(self, voided: Iterable[str]) -> None:
+        """This process' own copies of these are worthless."""
+        self.validity.void(voided)
+
+    def owe(self, plan: Plan) -> None:
+        """Remember what Redis could not be told."""
+        self._owed = merged((self._owed, without_looking(plan)))
+        if len(self._owed.names) > _OWED_MAX:
+            tags = self._owed.tags
+            self._owed = merged((*map(layer_plan, self._layers.all), Plan(tags=tags)))
+
+    async def settle(self, session: Session) -> None:
+        """Do what is owed, on a connection that nobody uses yet. Raises CacheError."""
+        owed = self._owed
+        if owed.names:
+            await invalidate(session, owed, self.event(owed.names), self._stream_length)
+            self._owed = Plan()
+
+    async def _look_for(self, glob: str) -> None:
+        async for keys in self._storage.scan(glob):
+            found = [
+                place_of_key(declaration, key)
+                for key in keys
+                if matches(glob, key)
+                for declaration in self._layers.all
+                if declaration.pattern.holds(key)
+            ]
+            if found:
+                await self._storage.invalidate(Plan(places=tuple(found)), b"")
+
+
+def voided_names(event: bytes) -> tuple[str, ...]:
+    """What an event says. Raises CacheError where it says nothing."""
+    try:
+        return _names.decode(event)
+    except msgspec.MsgspecError as error:
+        raise CacheError(f"An event in {names.STREAM} is not one of ours: {error}.") from error

@@ -1,0 +1,541 @@
+"""A layer as a program uses it: get, get_many, set, invalidate."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from time import perf_counter
+from typing import Any, Final, Generic, TypeVar
+
+from stellwerk.caching.envelope import Entry, Sealer
+from stellwerk.caching.errors import DeclarationError, RedisAwayError, UnreadableError
+from stellwerk.caching.flights import Flights, Landed, Load, Tower
+from stellwerk.caching.invalidating import Invalidator
+from stellwerk.caching.layers import Declaration, Lifetime
+from stellwerk.caching.local import MISSING, LocalCopies, is_immutable
+from stellwerk.caching.planning import layer_plan, place
+from stellwerk.caching.statistics import Histogram, Statistics
+from stellwerk.caching.storage import STAMP_BYTES, Granted, Place, Plan, Put, Storage, Stored
+from stellwerk.caching.usage import Usage
+
+T = TypeVar("T")
+Loader = Callable[..., Awaitable[T]]
+
+_JOINS_MAX: Final = 3
+"""Flights that a caller joins; one whose values were invalidated so often loads for itself."""
+_PAUSES_MAX: Final = 10_000
+
+_logger = logging.getLogger(__name__)
+
+
+class Freshness(Enum):
+    """How an entry may be used."""
+
+    FRESH = "as it is"
+    DUE = "as it is, and it is to be refreshed"
+    STALE = "only where the source fails"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What Redis answered: an entry that can be used, or none and what is in its place."""
+
+    entry: Entry | None = None
+    seen: bytes = b""
+    freshness: Freshness = Freshness.STALE
+
+
+@dataclass(frozen=True)
+class Services:
+    """What all layers of a cache share."""
+
+    storage: Storage
+    tower: Tower
+    invalidator: Invalidator
+    usage: Usage
+    retry_pause: float
+    local_allowed: Callable[[], bool]
+    clock: Callable[[], float]
+
+
+class Layer(Generic[T]):
+    """The entries of one layer. All methods are safe for any number of callers at once."""
+
+    def __init__(
+        self,
+        declaration: Declaration,
+        sealer: Sealer,
+        services: Services,
+        response_time_buckets_ms: Sequence[float],
+        load: Loader[T] | None = None,
+    ) -> None:
+        self.declaration = declaration
+        self.statistics = Statistics(Histogram(tuple(response_time_buckets_ms)))
+        self._sealer = sealer
+        self._services = services
+        self._load = load
+        self._flights = Flights()
+        self._paused_until: dict[str, float] = {}
+        self._local = (
+            LocalCopies(
+                services.invalidator.validity,
+                sealer.codec,
+                seconds=declaration.local_seconds,
+                entries=declaration.local_entries,
+                clock=services.clock,
+            )
+            if declaration.local_seconds
+            else None
+        )
+
+    @property
+    def name(self) -> str:
+        """As in the settings, such as "portfolio.summary"."""
+        return self.declaration.name
+
+    async def get(
+        self,
+        /,
+        *,
+        load: Callable[[], Awaitable[T]] | None = None,
+        tags: Iterable[str] = (),
+        **fields: object,
+    ) -> T:
+        """The value of the entry; one that is not there is loaded, by one caller for all.
+
+        `load` takes no arguments; without it the layer's own is given the fields. What it raises
+        is raised here, unless an older value may stand in. `tags` name what the value stands for.
+        Raises KeyFieldError for missing or unknown fields.
+        """
+        at = self._place(fields)
+        if self._local is not None and self._services.local_allowed():
+            value = self._local.get(at.key)
+            if value is not MISSING:
+                self.statistics.hits += 1
+                self.statistics.local_hits += 1
+                found: T = value
+                return found
+        return await self._get(at, self._loading(load, fields), tuple(tags))
+
+    async def peek(self, /, default: Any = None, **fields: object) -> T | Any:
+        """The value as it is, without loading; `default` where there is no fresh one."""
+        try:
+            read = await self._read(self._place(fields))
+        except RedisAwayError:
+            self.statistics.unavailable += 1
+            return default
+        return read.entry.value if read.entry and read.freshness is not Freshness.STALE else default
+
+    async def get_many(
+        self,
+        each: Iterable[Mapping[str, object]],
+        load: Callable[[list[Mapping[str, object]]], Awaitable[Sequence[T]]] | None = None,
+    ) -> list[T]:
+        """The values of several entries in their order, asked of Redis at once.
+
+        `load` is given the fields of those that are not there, and returns their values in that
+        order; entries that others are loading are waited for. Without it the layer's own loads
+        each.
+        """
+        wanted = list(each)
+        places = [self._place(fields) for fields in wanted]
+        values: list[Any] = [MISSING] * len(places)
+        await self._fill_from_redis(places, values)
+        absent = [index for index, value in enumerate(values) if value is MISSING]
+        if absent:
+            batch = _Batch(load, [wanted[index] for index in absent]) if load else None
+            loaded = await asyncio.gather(
+                *(
+                    self._get(
+                        places[index],
+                        batch.loading(number) if batch else self._loading(None, wanted[index]),
+                        (),
+                    )
+                    for number, index in enumerate(absent)
+                )
+            )
+            for index, value in zip(absent, loaded, strict=True):
+                values[index] = value
+        return values
+
+    async def set(self, value: T, /, *, tags: Iterable[str] = (), **fields: object) -> bool:
+        """Write the entry; loads under way are not stored. False: Redis did not take it.
+
+        Where Redis is away the older entry is invalidated as soon as it is back.
+        """
+        at, tag_names = self._place(fields), tuple(tags)
+        lifetime = self._lifetime(value)
+        envelope = self._seal(at, value, lifetime, tag_names)
+        event = self._services.invalidator.event((at.key,)) if self._local is not None else b""
+        self._services.invalidator.void_here((at.key,))
+        try:
+            put = await self._services.storage.write(
+                at, tag_names, envelope, self._kept(lifetime), event
+            )
+        except RedisAwayError:
+            self._services.invalidator.owe(Plan(places=(at,)))
+            return False
+        finally:
+            self._services.invalidator.void_here((at.key,))
+        self._count(put)
+        return put.stored
+
+    async def write_through(
+        self,
+        value: T,
+        save: Callable[[], Awaitable[object]],
+        /,
+        *,
+        tags: Iterable[str] = (),
+        **fields: object,
+    ) -> None:
+        """Save to the source, then the cache. Readers meanwhile wait or load what is saved.
+
+        Where two writers meet, or an invalidation comes between, nobody's value is kept: the next
+        reader asks the source. What `save` raises is raised here, with the entry gone.
+        """
+        at, tag_names = self._place(fields), tuple(tags)
+        grant = await self._take(at, tag_names)
+        try:
+            if grant is None:
+                await save()
+            else:
+                async with self._services.tower.holding(at, grant):
+                    await save()
+        except BaseException:
+            await self._services.invalidator.invalidate(Plan(places=(at,)))
+            raise
+        put = await self._store(at, tag_names, grant, value) if grant else None
+        if put is None or not put.stored:
+            await self._services.invalidator.invalidate(Plan(places=(at,)))
+        elif self._local is not None:
+            await self._services.invalidator.invalidate(Plan(drops=(at.key,)))
+
+    async def invalidate(self, /, **fields: object) -> bool:
+        """Make the entry worthless, and every load of it under way.
+
+        False: Redis is away; it is done before Redis is used again.
+        """
+        self.statistics.deletes += 1
+        return await self._services.invalidator.invalidate(Plan(places=(self._place(fields),)))
+
+    async def invalidate_all(self) -> bool:
+        """The same for all entries of the layer, at the cost of one."""
+        self.statistics.deletes += 1
+        return await self._services.invalidator.invalidate(layer_plan(self.declaration))
+
+    async def memory_used(self) -> int | None:
+        """Bytes that the layer takes in Redis; None without a budget. Raises RedisAwayError."""
+        if self.declaration.budget is None:
+            return None
+        return await self._services.storage.memory(self.name)
+
+    async def close(self) -> None:
+        """Cancel the loads under way."""
+        await self._flights.close()
+
+    def _place(self, fields: Mapping[str, object]) -> Place:
+        return place(self.declaration, self.declaration.locate(fields))
+
+    def _loading(
+        self, load: Callable[[], Awaitable[T]] | None, fields: Mapping[str, object]
+    ) -> Callable[[], Awaitable[T]]:
+        if load is not None:
+            return load
+        own = self._load
+        if own is None:
+            raise DeclarationError(
+                f"The layer {self.name} has nothing to load from: give get a load=, or the layer"
+                " one when asking for it."
+            )
+        return lambda: own(**fields)
+
+    async def _get(self, at: Place, load: Callable[[], Awaitable[T]], tags: tuple[str, ...]) -> T:
+        started = perf_counter()
+        stale: Entry | None = None
+        counted = False
+        for _ in range(_JOINS_MAX):
+            moment = self._moment(at, tags)
+            try:
+                read = await self._read(at)
+            except RedisAwayError:
+                self.statistics.unavailable += 1
+                read = Read()
+            entry = read.entry
+            if entry is not None and read.freshness is not Freshness.STALE:
+                if not counted:
+                    self.statistics.hits += 1
+                    self.statistics.response_time.add(1000 * (perf_counter() - started))
+                if read.freshness is Freshness.DUE:
+                    self._refresh(at, load, tags, read.seen)
+                self._keep(at, entry, moment)
+                hit: T = entry.value
+                return hit
+            if not counted:
+                self.statistics.misses += 1
+                counted = True
+            stale = entry
+            if stale is not None and self._is_paused(at.key):
+                return self._stand_in(stale)
+            joined = self._flights.present(at.key)
+            flight = joined or self._begin(at, load, tags, read.seen)
+            try:
+                landed = await asyncio.shield(flight)
+            except Exception:
+                if stale is None:
+                    raise
+                return self._stand_in(stale)
+            if landed is not None and (landed.current or joined is None):
+                return self._shared(landed.value, begun_here=joined is None)
+        return await self._loaded(load)
+
+    async def _fill_from_redis(self, places: Sequence[Place], values: list[Any]) -> None:
+        """Replace MISSING where there is a fresh entry without tags."""
+        started = perf_counter()
+        try:
+            found = await self._services.storage.read_many(places)
+        except RedisAwayError:
+            self.statistics.unavailable += len(places)
+            return
+        for index, (at, stored) in enumerate(zip(places, found, strict=True)):
+            if stored is None or stored.tag_stamps:
+                continue
+            read = self._opened(at, stored)
+            # One that is due for a refresh goes the way that also refreshes it.
+            if read.entry is not None and read.freshness is Freshness.FRESH:
+                values[index] = read.entry.value
+                self.statistics.hits += 1
+        self.statistics.response_time.add(1000 * (perf_counter() - started))
+
+    async def _read(self, at: Place) -> Read:
+        stored = await self._services.storage.read(at)
+        if stored is None:
+            return Read()
+        read = await self._checked(at, stored)
+        if read.entry is not None and at.budget is not None:
+            self._services.usage.note(at)
+        return read
+
+    async def _checked(self, at: Place, stored: Stored) -> Read:
+        """What is stored, unless a tag of it has lost its validity."""
+        read = self._opened(at, stored)
+        if read.entry is not None and read.entry.tags:
+            present = await self._services.storage.tag_stamps(read.entry.tags)
+            if present != stored.tag_stamps:
+                return Read(seen=stored.write_id)
+        return read
+
+    def _opened(self, at: Place, stored: Stored) -> Read:
+        try:
+            entry = self._sealer.open(at.key, stored.envelope)
+            if len(stored.tag_stamps) != STAMP_BYTES * len(entry.tags):
+                raise UnreadableError("altered")
+        except UnreadableError as error:
+            self.statistics.unreadable[error.reason] += 1
+            return Read(seen=stored.write_id)
+        age = self._services.storage.now() - entry.made
+        return Read(entry, stored.write_id, _freshness(age, entry, self.declaration.lifetime))
+
+    def _begin(
+        self, at: Place, load: Load, tags: tuple[str, ...], seen: bytes, *, refreshes: bool = False
+    ) -> asyncio.Task[Landed | None]:
+        async def fly() -> Landed | None:
+            return await self._fly(at, load, tags, seen, refreshes)
+
+        return self._flights.begin(at.key, fly)
+
+    async def _fly(
+        self, at: Place, load: Load, tags: tuple[str, ...], seen: bytes, refreshes: bool
+    ) -> Landed | None:
+        tower = self._services.tower
+        begun = self._services.invalidator.validity.changes
+        try:
+            while True:
+                moment = self._moment(at, tags)
+                ask = tower.ask_once if refreshes else tower.ask
+                answer = await ask(at, tags, seen)
+                if not isinstance(answer, Stored):
+                    break
+                read = await self._checked(at, answer)
+                if read.entry is not None and read.freshness is not Freshness.STALE:
+                    self._keep(at, read.entry, moment)
+                    return Landed(read.entry.value, current=True)
+                seen = answer.write_id
+        except RedisAwayError:
+            value = await self._loaded(load)
+            unchanged = begun == self._services.invalidator.validity.changes
+            return Landed(value, current=unchanged)
+        if answer is None:
+            return None
+        async with tower.holding(at, answer):
+            value = await self._loaded_or_pause(at, load)
+            put = await self._store(at, tags, answer, value, moment)
+        return Landed(value, current=put is not None and (put.stored or put.too_large))
+
+    async def _loaded(self, load: Callable[[], Awaitable[T]]) -> T:
+        self.statistics.loads += 1
+        try:
+            return await load()
+        except Exception:
+            self.statistics.failed_loads += 1
+            raise
+
+    async def _loaded_or_pause(self, at: Place, load: Load) -> Any:
+        try:
+            value = await self._loaded(load)
+        except Exception as error:
+            _logger.info("The load of %s failed: %s", at.key, error)
+            self._pause(at.key)
+            raise
+        self._paused_until.pop(at.key, None)
+        return value
+
+    async def _store(
+        self,
+        at: Place,
+        tags: tuple[str, ...],
+        grant: Granted,
+        value: Any,
+        moment: tuple[int, ...] = (),
+    ) -> Put | None:
+        lifetime = self._lifetime(value)
+        entry = Entry(value, self._services.storage.now(), lifetime, tags=tags)
+        envelope = self._sealer.seal(at.key, entry)
+        try:
+            put = await self._services.storage.store(
+                at, tags, grant, envelope, self._kept(lifetime)
+            )
+        except RedisAwayError:
+            return None
+        self._count(put)
+        if put.stored and moment:
+            self._keep(at, entry, moment)
+        return put
+
+    async def _take(self, at: Place, tags: tuple[str, ...]) -> Granted | None:
+        """The lease, from whoever holds it; None where Redis is away."""
+        storage, lease_ms = self._services.storage, self._services.tower.lease_ms
+        self._services.invalidator.void_here((at.key,))
+        try:
+            answer = await storage.lease(at, tags, seen=b"", lease_ms=lease_ms, force=True)
+        except RedisAwayError:
+            return None
+        return answer if isinstance(answer, Granted) else None
+
+    def _refresh(self, at: Place, load: Load, tags: tuple[str, ...], seen: bytes) -> None:
+        if at.key in self._flights or self._is_paused(at.key):
+            return
+        self.statistics.refreshes += 1
+        self._begin(at, load, tags, seen, refreshes=True)
+
+    def _keep(self, at: Place, entry: Entry, moment: tuple[int, ...]) -> None:
+        if self._local is None:
+            return
+        left = entry.made + entry.lifetime - self._services.storage.now()
+        if left > 0:
+            names = at.depends_on(entry.tags)
+            if len(moment) != len(names) + 1:
+                return  # the entry has other tags than the caller knew of
+            self._local.put(at.key, entry.value, left / 1000, names, moment)
+
+    def _moment(self, at: Place, tags: tuple[str, ...]) -> tuple[int, ...]:
+        if self._local is None:
+            return ()
+        return self._services.invalidator.validity.moment(at.depends_on(tags))
+
+    def _seal(self, at: Place, value: Any, lifetime: int, tags: tuple[str, ...]) -> bytes:
+        entry = Entry(value, self._services.storage.now(), lifetime, tags=tags)
+        return self._sealer.seal(at.key, entry)
+
+    def _lifetime(self, value: Any) -> int:
+        """Milliseconds that a new entry is fresh, somewhat shorter each time at random."""
+        lifetime = self.declaration.lifetime
+        early = random.uniform(0, lifetime.jitter)  # noqa: S311
+        return max(1, int(1000 * lifetime.of(value) * (1 - early)))
+
+    def _kept(self, lifetime_ms: int) -> int:
+        """Milliseconds that Redis keeps an entry, so that it can stand in for a failing source."""
+        return lifetime_ms + int(1000 * self.declaration.lifetime.stale)
+
+    def _shared(self, value: Any, *, begun_here: bool) -> T:
+        """The value for one of several callers, each of which may change its own."""
+        mine: T = value
+        if not begun_here and not is_immutable(value):
+            mine = self._sealer.codec.decode(self._sealer.codec.encode(value))
+        return mine
+
+    def _stand_in(self, entry: Entry) -> T:
+        self.statistics.stale_hits += 1
+        value: T = entry.value
+        return value
+
+    def _count(self, put: Put) -> None:
+        self.statistics.sets += put.stored
+        self.statistics.evictions += put.evicted
+        if put.too_large:
+            self.statistics.too_large += 1
+            _logger.warning("A value is larger than all of the budget of the layer %s.", self.name)
+        elif not put.stored:
+            self.statistics.refused += 1
+
+    def _is_paused(self, key: str) -> bool:
+        return self._paused_until.get(key, 0.0) > self._services.clock()
+
+    def _pause(self, key: str) -> None:
+        if len(self._paused_until) >= _PAUSES_MAX:
+            self._paused_until.clear()
+        self._paused_until[key] = self._services.clock() + self._services.retry_pause
+
+
+class _Batch(Generic[T]):
+    """One load for those of several entries that nobody else is loading."""
+
+    def __init__(
+        self,
+        load: Callable[[list[Mapping[str, object]]], Awaitable[Sequence[T]]],
+        fields: list[Mapping[str, object]],
+    ) -> None:
+        self._load = load
+        self._fields = fields
+        self._wanted: dict[int, asyncio.Future[T]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def loading(self, number: int) -> Callable[[], Awaitable[T]]:
+        """What loads the entry of this number, together with others that are asked for."""
+
+        async def load() -> T:
+            loop = asyncio.get_running_loop()
+            future = self._wanted.setdefault(number, loop.create_future())
+            if len(self._wanted) == 1:
+                task = asyncio.create_task(self._run())
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            return await future
+
+        return load
+
+    async def _run(self) -> None:
+        # Leases of one batch are granted within a turn or two of the loop; the rest comes later.
+        await asyncio.sleep(0)
+        wanted, self._wanted = self._wanted, {}
+        try:
+            values = await self._load([self._fields[number] for number in wanted])
+            for future, value in zip(wanted.values(), values, strict=True):
+                if not future.done():
+                    future.set_result(value)
+        except Exception as error:  # whoever waits for a value is told
+            for future in wanted.values():
+                if not future.done():
+                    future.set_exception(error)
+
+
+def _freshness(age_ms: int, entry: Entry, lifetime: Lifetime) -> Freshness:
+    if age_ms >= entry.lifetime:
+        return Freshness.STALE
+    after = lifetime.refresh_after
+    share = None if after is None else after / lifetime.ttl
+    if share is not None and age_ms >= share * entry.lifetime:
+        return Freshness.DUE
+    return Freshness.FRESH
