@@ -30,13 +30,21 @@ class RedisServer:
     folder: Path
     port: int = field(default_factory=free_port)
     options: tuple[str, ...] = ()
+    first_options: tuple[str, ...] = ()
     _process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
         self._process = subprocess.Popen(
             [
-                *("redis-server", "--port", str(self.port), "--bind", "127.0.0.1"),
+                *(
+                    "redis-server",
+                    *self.first_options,
+                    "--port",
+                    str(self.port),
+                    "--bind",
+                    "127.0.0.1",
+                ),
                 *("--save", "", "--dir", str(self.folder), "--logfile", f"{self.port}.log"),
                 *self.options,
             ]

@@ -1,8 +1,8 @@
 """The cache manager: layers of typed values in Redis that are never stale and never stampede.
 
-    async with Cache(settings, address) as cache:
-        summary = cache.layer("portfolio.summary", type=Summary)
-        value = await summary.get(id=42, load=lambda: compute(42))
+async with Cache(settings, address) as cache:
+    summary = cache.layer("portfolio.summary", type=Summary)
+    value = await summary.get(id=42, load=lambda: compute(42))
 """
 
 from stellwerk.caching.addresses import Credentials, Endpoint, RedisAddress, Sentinels

@@ -183,7 +183,7 @@ def _declaration(
             jitter=cache.jitter_percent / 100,
             absent_ttl=min(ttl, cache.absent_ttl_seconds or ttl),
         ),
-        budget=layer.memory if layer else None,
+        budget=int(layer.memory) if layer and layer.memory is not None else None,
         compressed=cache.compressed,
         encrypted=cache.encrypted,
         vary_by=tuple(layer.vary_by) if layer else (),

@@ -37,7 +37,7 @@ end
 -- The bytes that the three accounts themselves take for a key of this length, as measured with
 -- MEMORY USAGE on Redis 7.0.
 local function account_bytes(key)
-    return 220 + 3 * #key
+    return math.floor(230 + 3.4 * #key)
 end
 
 -- Enter an entry and evict others, least recently used first, until the layer is within `limit`.

@@ -1,0 +1,158 @@
+"""Redis frozen, killed or absent: the loaders answer, and nobody waits for it twice."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from stellwerk.caching.addresses import Endpoint, RedisAddress
+from stellwerk.caching.cache import Cache
+from tests.unit.caching.opened import Node, Source, address, run, until
+from tests.unit.caching.redis_server import RedisServer, free_port, running
+from tests.unit.caching.shipped import caching
+
+pytestmark = pytest.mark.programs
+
+LOCAL = caching(layer={"local_seconds": 30})
+
+
+@pytest.fixture
+def redis() -> Iterator[RedisServer]:
+    """A server that a test may stop."""
+    with running() as server:
+        yield server
+
+
+def test_a_frozen_redis_holds_a_caller_up_once_and_then_nobody(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        settings = caching(client={"operation_timeout_ms": 200})
+        cache = await node.cache(settings)
+        layer, source = cache.layer("shop.item"), Source("value")
+        await layer.set("value", shop=1, id=2)
+        redis.freeze()
+        assert await layer.get(shop=1, id=2, load=source.load) == "value"
+        for number in range(100):
+            assert not cache.connected, "nothing more is sent to it"
+            assert await layer.get(shop=1, id=number, load=source.load) == "value"
+        assert source.loads == 101
+        redis.thaw()
+        await until(lambda: cache.connected)
+        assert await layer.peek(shop=1, id=2) == "value"
+
+    run(redis, scenario)
+
+
+def test_all_that_wait_when_redis_freezes_share_one_load(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        settings = caching(client={"operation_timeout_ms": 200})
+        layer, source = (await node.cache(settings)).layer("shop.item"), Source("value")
+        redis.freeze()
+        calls = [layer.get(shop=1, id=2, load=source.load) for _ in range(100)]
+        assert set(await asyncio.gather(*calls)) == {"value"}
+        assert source.loads == 1
+
+    run(redis, scenario)
+
+
+def test_a_killed_redis_is_done_without_and_used_again(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache()
+        layer, source = cache.layer("shop.item"), Source("value")
+        await layer.get(shop=1, id=2, load=source.load)
+        redis.kill()
+        await until(lambda: not cache.connected)
+        assert await layer.get(shop=1, id=2, load=source.load) == "value"
+        assert await layer.peek(shop=1, id=2) is None
+        assert not await layer.set("other", shop=1, id=2)
+        redis.start()
+        await until(lambda: cache.connected)
+        for _ in range(2):
+            assert await layer.get(shop=1, id=2, load=source.load) == "value"
+        assert source.loads == 3
+
+    run(redis, scenario)
+
+
+def test_a_program_starts_without_redis() -> None:
+    async def scenario() -> None:
+        nowhere = RedisAddress(Endpoint("127.0.0.1", free_port()))
+        async with Cache(caching(), nowhere) as cache:
+            assert await cache.layer("shop.item").get(shop=1, id=2, load=Source("x").load) == "x"
+
+    asyncio.run(scenario())
+
+
+def test_own_copies_are_not_used_while_redis_is_away(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache(LOCAL)
+        await until(cache._copies_are_followed)
+        layer, source = cache.layer("shop.item"), Source("old")
+        for _ in range(2):
+            await layer.get(shop=1, id=2, load=source.load)
+        assert layer.statistics.local_hits == 1
+        redis.kill()
+        await until(lambda: not cache.connected)
+        source.value = "new"
+        assert await layer.get(shop=1, id=2, load=source.load) == "new"
+
+    run(redis, scenario)
+
+
+def test_an_invalidation_while_redis_is_away_is_made_up_before_it_is_read(
+    redis: RedisServer,
+) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache(caching(client={"operation_timeout_ms": 100}))
+        layer, source = cache.layer("shop.item"), Source("new")
+        for number in (1, 2, 3, 4):
+            await layer.set("old", shop=number, id=1, tags=["eu"] if number == 3 else [])
+        redis.freeze()
+        assert not await layer.invalidate(shop=1, id=1)
+        assert not await cache.invalidate("item:2:*")
+        assert not await cache.invalidate_tags("eu")
+        redis.thaw()
+        await until(lambda: cache.connected)
+        while await layer.peek(shop=4, id=1) != "old":
+            await asyncio.sleep(0.01)
+        values = [await layer.get(shop=shop, id=1, load=source.load) for shop in (1, 2, 3)]
+        assert values == ["new", "new", "new"]
+
+    run(redis, scenario)
+
+
+def test_a_write_while_redis_is_away_leaves_no_older_value(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache(caching(client={"operation_timeout_ms": 100}))
+        layer, source = cache.layer("shop.item"), Source("saved")
+        await layer.set("old", shop=1, id=1)
+        await layer.set("old", shop=1, id=2)
+        redis.freeze()
+        assert not await layer.set("saved", shop=1, id=1)
+        await layer.write_through("saved", source.load, shop=1, id=2)
+        redis.thaw()
+        await until(lambda: cache.connected)
+        for number in (1, 2):
+            assert await layer.get(shop=1, id=number, load=source.load) == "saved"
+
+    run(redis, scenario)
+
+
+def test_a_redis_that_is_full_costs_the_cache_and_no_answer(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        layer = (await node.cache()).layer("shop.item")
+        redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        assert await layer.get(shop=1, id=2, load=Source("value").load) == "value"
+        assert not await layer.set("value", shop=1, id=2)
+
+    run(redis, scenario)
+
+
+def test_a_wrong_password_is_as_if_redis_were_away(redis: RedisServer) -> None:
+    async def scenario() -> None:
+        redis.command("CONFIG", "SET", "requirepass", "secret-word")
+        async with Cache(caching(), address(redis)) as cache:
+            assert not cache.connected
+            assert await cache.layer("shop.item").get(shop=1, id=2, load=Source("x").load) == "x"
+
+    asyncio.run(scenario())
