@@ -6,7 +6,9 @@ async with Cache(settings, address) as cache:
 """
 
 from stellwerk.caching.addresses import Credentials, Endpoint, RedisAddress, Sentinels
+from stellwerk.caching.blocking import BlockingCache
 from stellwerk.caching.cache import Cache
+from stellwerk.caching.decorating import cached
 from stellwerk.caching.errors import (
     CacheError,
     DeclarationError,
@@ -16,8 +18,11 @@ from stellwerk.caching.errors import (
     UnsupportedValueError,
 )
 from stellwerk.caching.layer import Layer
+from stellwerk.caching.rate_limit import Allowance
 
 __all__ = [
+    "Allowance",
+    "BlockingCache",
     "Cache",
     "CacheError",
     "Credentials",
@@ -30,4 +35,5 @@ __all__ = [
     "Sentinels",
     "UnknownLayerError",
     "UnsupportedValueError",
+    "cached",
 ]

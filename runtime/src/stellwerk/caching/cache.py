@@ -10,6 +10,7 @@ from stellwerk.caching.following import Follower
 from stellwerk.caching.layer import Layer, Loader
 from stellwerk.caching.layer_set import LayerSet
 from stellwerk.caching.planning import plan
+from stellwerk.caching.rate_limit import RateLimiter
 from stellwerk.caching.storage import Plan, RedisStorage
 from stellwerk.caching.waking import Waker
 from stellwerk.settings.caching import Caching
@@ -33,6 +34,7 @@ class Cache:
         storage = RedisStorage(self.client, settings.client.stream_length)
         self._waker = Waker(self.client)
         self._layers = LayerSet(settings, storage, self._waker, self._copies_are_followed)
+        self.rate_limiter = RateLimiter(settings.rate_limits, self.client)
         self._follower = Follower(self.client, self._layers.invalidator.validity)
         self.client.before_use.append(self._layers.invalidator.settle)
         self._tasks: list[asyncio.Task[None]] = []

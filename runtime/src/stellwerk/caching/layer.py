@@ -73,6 +73,8 @@ class Layer(Generic[T]):
     ) -> None:
         self.declaration = declaration
         self.statistics = Statistics(Histogram(tuple(response_time_buckets_ms)))
+        self.pending: dict[str, bytes] = {}
+        """Envelopes of writes that the database does not have yet, by key: what readers get."""
         self._sealer = sealer
         self._services = services
         self._load = load
@@ -109,7 +111,18 @@ class Layer(Generic[T]):
         is raised here, unless an older value may stand in. `tags` name what the value stands for.
         Raises KeyFieldError for missing or unknown fields.
         """
+        return await self.get_by(fields, self._loading(load, fields), tags)
+
+    async def get_by(
+        self,
+        fields: Mapping[str, object],
+        load: Callable[[], Awaitable[T]],
+        tags: Iterable[str] = (),
+    ) -> T:
+        """The same for fields that are given as a mapping, whatever their names."""
         at = self._place(fields)
+        if self.pending and at.key in self.pending:
+            return self._pending(at.key)
         if self._local is not None and self._services.local_allowed():
             value = self._local.get(at.key)
             if value is not MISSING:
@@ -117,12 +130,15 @@ class Layer(Generic[T]):
                 self.statistics.local_hits += 1
                 found: T = value
                 return found
-        return await self._get(at, self._loading(load, fields), tuple(tags))
+        return await self._get(at, load, tuple(tags))
 
     async def peek(self, /, default: Any = None, **fields: object) -> T | Any:
         """The value as it is, without loading; `default` where there is no fresh one."""
+        at = self._place(fields)
+        if at.key in self.pending:
+            return self._pending(at.key)
         try:
-            read = await self._read(self._place(fields))
+            read = await self._read(at)
         except RedisAwayError:
             self.statistics.unavailable += 1
             return default
@@ -142,6 +158,9 @@ class Layer(Generic[T]):
         wanted = list(each)
         places = [self._place(fields) for fields in wanted]
         values: list[Any] = [MISSING] * len(places)
+        for index, at in enumerate(places):
+            if at.key in self.pending:
+                values[index] = self._pending(at.key)
         await self._fill_from_redis(places, values)
         absent = [index for index, value in enumerate(values) if value is MISSING]
         if absent:
@@ -191,7 +210,7 @@ class Layer(Generic[T]):
         tags: Iterable[str] = (),
         **fields: object,
     ) -> None:
-        """Save to the source, then the cache. Readers meanwhile wait or load what is saved.
+        """Save to the source, then the cache. Readers meanwhile wait for it.
 
         Where two writers meet, or an invalidation comes between, nobody's value is kept: the next
         reader asks the source. What `save` raises is raised here, with the entry gone.
@@ -213,6 +232,13 @@ class Layer(Generic[T]):
         elif self._local is not None:
             await self._services.invalidator.invalidate(Plan(drops=(at.key,)))
 
+    async def write_aside(self, save: Callable[[], Awaitable[object]], /, **fields: object) -> None:
+        """Save to the source and invalidate the entry: the next reader loads it."""
+        try:
+            await save()
+        finally:
+            await self.invalidate(**fields)
+
     async def invalidate(self, /, **fields: object) -> bool:
         """Make the entry worthless, and every load of it under way.
 
@@ -232,9 +258,23 @@ class Layer(Generic[T]):
             return None
         return await self._services.storage.memory(self.name)
 
+    def sealed(self, value: T, fields: Mapping[str, object]) -> tuple[str, bytes]:
+        """The key of these fields, and the value as it is kept outside of Redis too."""
+        at = self._place(fields)
+        return at.key, self._seal(at, value, self._lifetime(value), ())
+
+    def opened(self, key: str, envelope: bytes) -> T:
+        """The value that was sealed for this key. Raises UnreadableError."""
+        value: T = self._sealer.open(key, envelope).value
+        return value
+
     async def close(self) -> None:
         """Cancel the loads under way."""
         await self._flights.close()
+
+    def _pending(self, key: str) -> T:
+        self.statistics.hits += 1
+        return self.opened(key, self.pending[key])
 
     def _place(self, fields: Mapping[str, object]) -> Place:
         return place(self.declaration, self.declaration.locate(fields))
@@ -300,7 +340,7 @@ class Layer(Generic[T]):
             self.statistics.unavailable += len(places)
             return
         for index, (at, stored) in enumerate(zip(places, found, strict=True)):
-            if stored is None or stored.tag_stamps:
+            if stored is None or stored.tag_stamps or values[index] is not MISSING:
                 continue
             read = self._opened(at, stored)
             # One that is due for a refresh goes the way that also refreshes it.

@@ -87,6 +87,11 @@ class Declaration:
         return fields[0] if len(fields) > 1 else None
 
     @property
+    def plain_fields(self) -> tuple[str, ...]:
+        """The fields that a caller has to give: all but the hash of further ones."""
+        return self.pattern.fields[:-1] if self._hash_field else self.pattern.fields
+
+    @property
     def _hash_field(self) -> str | None:
         last = self.pattern.fields[-1:]
         return last[0] if last and last[0].endswith(_HASH_SUFFIX) else None
