@@ -148,6 +148,18 @@ class MemoryStorage:
             del self.server.leases[place.key]
             self.server.wake(place.key)
 
+    async def confirm(self, place: Place, write_id: bytes, event: bytes) -> bool:
+        """The source has this writing now."""
+        await self.pause()
+        self.server.leases.pop(place.key, None)
+        self.server.wake(place.key)
+        value = self.server.values.get(place.key)
+        if value is not None and value.envelope.startswith(write_id):
+            return True
+        self.server.values.pop(place.key, None)
+        self.server.events.append(event)
+        return False
+
     async def invalidate(self, plan: Plan, event: bytes) -> int:
         """Delete what the plan names."""
         await self.pause()

@@ -9,7 +9,7 @@ from enum import Enum
 from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
 
-from stellwerk.caching.envelope import Entry, Sealer
+from stellwerk.caching.envelope import WRITE_ID_BYTES, Entry, Sealer
 from stellwerk.caching.errors import DeclarationError, RedisAwayError, UnreadableError
 from stellwerk.caching.flights import Flights, Landed, Load, Tower
 from stellwerk.caching.invalidating import Invalidator
@@ -45,6 +45,16 @@ class Read:
     entry: Entry | None = None
     seen: bytes = b""
     freshness: Freshness = Freshness.STALE
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """A value sealed for its place. The lifetime is in milliseconds."""
+
+    at: Place
+    envelope: bytes
+    lifetime: int
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -184,22 +194,49 @@ class Layer(Generic[T]):
 
         Where Redis is away the older entry is invalidated as soon as it is back.
         """
-        at, tag_names = self._place(fields), tuple(tags)
-        lifetime = self._lifetime(value)
-        envelope = self._seal(at, value, lifetime, tag_names)
-        event = self._services.invalidator.event((at.key,)) if self._local is not None else b""
-        self._services.invalidator.void_here((at.key,))
+        return await self.set_sealed(self.sealed(value, fields, tuple(tags)))
+
+    def sealed(self, value: T, fields: Mapping[str, object], tags: tuple[str, ...] = ()) -> Writing:
+        """A value in the form in which it is kept, also outside of Redis."""
+        at, lifetime = self._place(fields), self._lifetime(value)
+        return Writing(at, self._seal(at, value, lifetime, tags), lifetime, tags)
+
+    def opened(self, key: str, envelope: bytes) -> T:
+        """The value that was sealed for this key. Raises UnreadableError."""
+        value: T = self._sealer.open(key, envelope).value
+        return value
+
+    async def set_sealed(self, writing: Writing) -> bool:
+        """The same as set."""
+        at, invalidator = writing.at, self._services.invalidator
+        event = invalidator.event((at.key,)) if self._local is not None else b""
+        invalidator.void_here((at.key,))
         try:
             put = await self._services.storage.write(
-                at, tag_names, envelope, self._kept(lifetime), event
+                at, writing.tags, writing.envelope, self._kept(writing.lifetime), event
             )
         except RedisAwayError:
-            self._services.invalidator.owe(Plan(places=(at,)))
+            invalidator.owe(Plan(places=(at,)))
             return False
         finally:
-            self._services.invalidator.void_here((at.key,))
+            invalidator.void_here((at.key,))
         self._count(put)
         return put.stored
+
+    async def confirm(self, envelope: bytes, fields: Mapping[str, object]) -> None:
+        """The source has this writing now. Loads that began before are not stored, and another
+        value that is there makes way.
+        """
+        at, invalidator = self._place(fields), self._services.invalidator
+        try:
+            kept = await self._services.storage.confirm(
+                at, envelope[:WRITE_ID_BYTES], invalidator.event((at.key,))
+            )
+        except RedisAwayError:
+            invalidator.owe(Plan(places=(at,)))
+            kept = False
+        if not kept:
+            invalidator.void_here((at.key,))
 
     async def write_through(
         self,
@@ -257,16 +294,6 @@ class Layer(Generic[T]):
         if self.declaration.budget is None:
             return None
         return await self._services.storage.memory(self.name)
-
-    def sealed(self, value: T, fields: Mapping[str, object]) -> tuple[str, bytes]:
-        """The key of these fields, and the value as it is kept outside of Redis too."""
-        at = self._place(fields)
-        return at.key, self._seal(at, value, self._lifetime(value), ())
-
-    def opened(self, key: str, envelope: bytes) -> T:
-        """The value that was sealed for this key. Raises UnreadableError."""
-        value: T = self._sealer.open(key, envelope).value
-        return value
 
     async def close(self) -> None:
         """Cancel the loads under way."""

@@ -14,7 +14,16 @@ from stellwerk.caching.client import RedisClient, Session
 from stellwerk.caching.connection import Word
 from stellwerk.caching.envelope import WRITE_ID_BYTES
 from stellwerk.caching.globs import for_redis
-from stellwerk.caching.scripts import INVALIDATE, LEASE, RECLAIM, RELEASE, RENEW, STORE, WRITE
+from stellwerk.caching.scripts import (
+    CONFIRM,
+    INVALIDATE,
+    LEASE,
+    RECLAIM,
+    RELEASE,
+    RENEW,
+    STORE,
+    WRITE,
+)
 
 STAMP_BYTES: Final = 8
 _STAMP_MARGIN_MS: Final = 600_000
@@ -147,6 +156,11 @@ class Storage(Protocol):
     async def release(self, place: Place, grant: Granted) -> None:
         """Give the lease up."""
 
+    async def confirm(self, place: Place, write_id: bytes, event: bytes) -> bool:
+        """The source has this writing now: end loads that began before. False: the entry was
+        another writing, and was deleted.
+        """
+
     async def invalidate(self, plan: Plan, event: bytes) -> int:
         """Delete what the plan names; returns how many entries were deleted, not only voided."""
 
@@ -242,6 +256,15 @@ class RedisStorage:
         """Give the lease up."""
         arguments = (grant.token, names.wake(place.key))
         await self.client.session.run(RELEASE, (names.lease(place.key),), arguments)
+
+    async def confirm(self, place: Place, write_id: bytes, event: bytes) -> bool:
+        """The source has this writing now: end loads that began before. False: the entry was
+        another writing, and was deleted.
+        """
+        keys = (place.key, names.lease(place.key), names.STREAM, names.COUNTER)
+        account = "" if place.budget is None else names.account(place.layer)
+        arguments = (write_id, self.stream_length, event, account, names.wake(place.key))
+        return bool(await self.client.session.run(CONFIRM, keys, arguments))
 
     async def invalidate(self, plan: Plan, event: bytes) -> int:
         """Delete what the plan names; returns how many entries were deleted, not only voided."""
