@@ -59,6 +59,12 @@ class RedisServer:
             assert time.monotonic() < limit, "redis-server does not answer"
             time.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def command(self, *words: str) -> str:
         """What redis-cli prints for a command."""
         ran = subprocess.run(
@@ -87,8 +93,7 @@ class RedisServer:
             self.kill()
 
     def _signal(self, number: signal.Signals) -> None:
-        assert self._process is not None
-        os.kill(self._process.pid, number)
+        os.kill(self.pid, number)
 
 
 @contextmanager
