@@ -1,7 +1,7 @@
 # ruff: noqa: ARG002 - the arguments are those of Storage, used or not
 """Storage in memory, with every request and every answer as late as a test's chance wants it.
 
-It says in Python what the Lua scripts do; test_storage.py holds the two to each other.
+It says in Python what the Lua scripts do, and has to follow them by hand.
 """
 
 import asyncio
