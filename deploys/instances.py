@@ -1,10 +1,15 @@
 """The host in `databases`: declares what is to run, and waits until the agents have done it.
 
-The hosts in `apps`: instances whose service or port is gone are stopped.
+Every host: instances whose service or port is gone, or that do not belong there, are stopped.
 """
 
 from deploys.components import declaration
-from deploys.engine.instances import progress_of_services, strays, wanted_instances
+from deploys.engine.instances import (
+    kept_generations,
+    progress_of_services,
+    strays,
+    wanted_instances,
+)
 from deploys.engine.operations import converge_postgresql, remove_instances, wait_for_instances
 from deploys.engine.run import here
 
@@ -22,6 +27,8 @@ wait_for_instances(
     name="Instances run as declared",
 )
 remove_instances(
-    names=strays(host.declared, host.facts),
+    names=lambda facts: strays(host.declared, facts),
+    keep=host.settings.runtime.releases_kept,
+    kept=kept_generations(host.declared),
     name="Instances that are declared no more",
 )

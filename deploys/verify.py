@@ -3,11 +3,13 @@
 from deploys.components import checks
 from deploys.engine.instances import ledger
 from deploys.engine.operations import verify
-from deploys.engine.run import here
+from deploys.engine.run import here, redis_facts
 
 host = here()
 
 verify(
-    checks=lambda: checks.wanted(host.run.cluster, host.declared, host.facts, ledger()),
+    checks=lambda: checks.wanted(
+        host.run.cluster, host.declared, host.facts, ledger(), reachable=redis_facts().keys()
+    ),
     name="Verify",
 )

@@ -9,6 +9,7 @@ from deploys.components.base import HEADER
 from deploys.engine import tools
 from deploys.engine.render import render
 from deploys.engine.resources import Activation, Check, ConfigSet, File, lines
+from stellwerk.database.logins import login_of
 from stellwerk.instances import configuration
 from stellwerk.instances.agent.nginx import APPLY_UNIT
 from stellwerk.instances.configuration import (
@@ -103,7 +104,9 @@ def _ledger(cluster: Cluster, settings: Settings) -> LedgerAddress:
         host=database.address,
         port=postgresql.port,
         database=postgresql.database,
-        user=postgresql.roles.agent,
+        user=login_of(
+            postgresql.roles.agent, settings.postgresql.passwords.agent.get_secret_value()
+        ),
         tls_authority=tls.AUTHORITY if settings.tls.enabled else None,
     )
 

@@ -1,15 +1,30 @@
-"""Passwords on a host: one root-only file each, handed to units as systemd credentials (C9)."""
+"""Passwords on a host: one root-only file each, handed to units as systemd credentials (C9).
 
-from collections.abc import Mapping
+A file with a password of Redis or Sentinel is replaced only when the servers take it, so these come
+in configurations of their own. The login that goes with a password of PostgreSQL is in a file
+beside it: they change together.
+"""
+
+from collections.abc import Iterator, Mapping
 
 from deploys.engine.resources import ConfigSet, Directory, File
+from stellwerk.database.logins import login_of
 from stellwerk.settings.cluster import ClusterHost
 
 FOLDER = "/etc/stellwerk/credentials"
+LASTING = (FOLDER,)  # until what uses them has left the host
+REDIS, SENTINEL = "redis.", "sentinel."
+STAMPS = ("credentials", *(f"{prefix}passwords" for prefix in (REDIS, SENTINEL)))
+"""The names of the configurations below."""
 
 
 def path(name: str) -> str:
     return f"{FOLDER}/{name}"
+
+
+def login_path(name: str) -> str:
+    """The environment file with the login of a password of PostgreSQL, as DATABASE_USER."""
+    return f"{path(name)}.environment"
 
 
 def wanted(declared: ClusterHost) -> Mapping[str, str]:
@@ -19,6 +34,7 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
     found = {}
     if "caches" in groups:
         found["redis.admin"] = redis.admin
+        found["redis.replication"] = redis.replication
     if groups & {"sentinels", "caches", "apps"}:
         found["sentinel.password"] = settings.sentinel.password
     if "apps" in groups:
@@ -33,11 +49,38 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
     return {name: secret.get_secret_value() for name, secret in found.items()}
 
 
+def configs(declared: ClusterHost) -> tuple[ConfigSet, ...]:
+    """All of the below, which are installed at different times."""
+    servers = (found for prefix in (REDIS, SENTINEL) for found in passwords(declared, prefix))
+    return (config(declared), *servers)
+
+
 def config(declared: ClusterHost) -> ConfigSet:
+    """The folder, and the credentials that are no password of Redis or Sentinel."""
+    servers = (path(REDIS), path(SENTINEL))
+    files = (file for file in _files(declared) if not file.path.startswith(servers))
     return ConfigSet(
         "credentials",
         directories=(Directory(FOLDER, mode=0o700),),
-        files=tuple(
-            File(path(name), value, mode=0o600) for name, value in wanted(declared).items()
-        ),
+        files=(*files, *_logins(declared)),
+        lasting=LASTING,
     )
+
+
+def passwords(declared: ClusterHost, prefix: str) -> tuple[ConfigSet, ...]:
+    """The passwords of Redis (`REDIS`) or Sentinel (`SENTINEL`) that this host's groups need."""
+    files = tuple(file for file in _files(declared) if file.path.startswith(path(prefix)))
+    config = ConfigSet(f"{prefix}passwords", files=files, lasting=LASTING)
+    return (config,) if files else ()
+
+
+def _files(declared: ClusterHost) -> tuple[File, ...]:
+    return tuple(File(path(name), value, mode=0o600) for name, value in wanted(declared).items())
+
+
+def _logins(declared: ClusterHost) -> Iterator[File]:
+    roles, found = declared.settings.postgresql.roles, wanted(declared)
+    for name, role in (("postgresql.app", roles.app), ("postgresql.owner", roles.owner)):
+        if name in found:
+            login = login_of(role, found[name])
+            yield File(login_path(name), f"DATABASE_USER={login}\n", mode=0o600)

@@ -5,7 +5,7 @@ The agents bring it about; how far they are is in `progress`.
 
 # ruff: noqa: S608 - the statements are put together from constants and quoted literals
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -66,6 +66,19 @@ def statements(wanted: Wanted, snapshot: Snapshot) -> tuple[Statement, ...]:
         if changes:
             summary = f"{name}: {'; '.join(one.summary for one in changes if one.summary)}"
             found.append(_transaction(wanted, summary, [one.sql for one in changes]))
+    return tuple(found)
+
+
+def leave(database: str, services: Collection[str], snapshot: Snapshot) -> tuple[Statement, ...]:
+    """What has all instances leave of services that are none any more. The rest of them goes by
+    `statements`, once balancers and agents do not know them either.
+    """
+    found = []
+    for name in sorted(snapshot.services.keys() - {*services}):
+        none = {host: 0 for of, host in snapshot.desired if of == name}
+        if changes := [*_desired(snapshot, name, none)]:
+            summary = f"{name}: {'; '.join(one.summary for one in changes)}"
+            found += [Statement(summary, ";\n".join(one.sql for one in changes), database)]
     return tuple(found)
 
 
@@ -256,7 +269,8 @@ _AGENTS_GONE = """
            AND NOT EXISTS (SELECT FROM stellwerk.instances AS one WHERE one.host = agent.host);
         IF FOUND THEN
             PERFORM pg_terminate_backend(pid) FROM pg_stat_activity
-              WHERE usename = {user} AND host(client_addr) <> ALL ({addresses});
+              WHERE host(client_addr) <> ALL ({addresses}) AND usesysid IN (
+                    SELECT member FROM pg_auth_members WHERE roleid = to_regrole({user}));
         END IF;
     END $gone$
 """

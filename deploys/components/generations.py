@@ -74,6 +74,7 @@ def config(
             files=tuple(files),
             directories=tuple(Directory(path) for path in folders),
             activation=Activation(daemon_reload=True, commands=(prune,)),
+            lasting=(FOLDER, credentials.FOLDER),
         ),
     )
 

@@ -44,7 +44,7 @@ def config(settings: Settings) -> ConfigSet:
     text = render("haproxy/haproxy.cfg.j2", **values, name=DIGEST, digest=digest)
     return ConfigSet(
         "haproxy",
-        files=(File(PATH, text, mode=0o640, group="haproxy"),),
+        files=(File(PATH, text, mode=0o640, group="haproxy", shown=True),),
         check=(("haproxy", "-c", "-f", f"{{root}}{PATH}"),),
         activation=Activation(unit=UNIT, how="reload"),
         health=(*_runs(), {"kind": "haproxy", "unit": UNIT, "name": DIGEST, "value": digest}),

@@ -51,6 +51,33 @@ def find_master(
     return _without_sentinels(name, bootstrap, facts)
 
 
+def confirm(
+    name: str, master: Endpoint, hosts: Mapping[str, str], facts: Mapping[str, Facts]
+) -> None:
+    """See that the master can stay the master, or hand over, without a loss of data.
+
+    `hosts` are the names of all hosts of the inventory by their addresses.
+
+    Raises:
+        UnknownMasterError: it is not in the inventory, or an empty machine has taken its place.
+    """
+    host = hosts.get(master.address)
+    if host is None:
+        raise UnknownMasterError(
+            f"the master of {name} is {master}, which is not in the inventory; put its host back,"
+            " without groups if it is to leave, and run again"
+        )
+    if host not in facts or str(master.port) in facts[host].get("redis", {}):
+        return
+    others = sorted({str(one) for one in (*_replicas(facts), *_with_data(facts))})
+    if others:
+        raise UnknownMasterError(
+            f"the Sentinels name {master} as the master of {name}, but there is no Redis on {host}"
+            f" yet: it would start empty, and {', '.join(others)} would lose the data to it; wait"
+            " until the Sentinels have promoted another, and run again"
+        )
+
+
 def _votes(name: str, facts: Mapping[str, Facts]) -> dict[str, "Endpoint | str"]:
     """What each Sentinel says, by host; one that an interrupted run never started has no vote."""
     votes: dict[str, Endpoint | str] = {}
@@ -88,6 +115,14 @@ def _with_data(facts: Mapping[str, Facts]) -> Iterable[Endpoint]:
     for known in facts.values():
         for port, instance in known.get("redis", {}).items():
             if instance.get("keys") and instance["replication"]["role"] == "master":
+                yield Endpoint(instance["config"]["replica-announce-ip"], int(port))
+
+
+def _replicas(facts: Mapping[str, Facts]) -> Iterable[Endpoint]:
+    """Replicas, by the address they announce."""
+    for known in facts.values():
+        for port, instance in known.get("redis", {}).items():
+            if instance.get("replication", {}).get("role") == "slave":
                 yield Endpoint(instance["config"]["replica-announce-ip"], int(port))
 
 

@@ -66,7 +66,10 @@ def _nginx(settings: Settings) -> ConfigSet:
         tree="/etc/nginx",
         check=(("nginx", "-t", "-q", "-c", f"{{root}}{PATH}"),),
         activation=Activation(
-            unit=UNIT, how="start", commands=((*tools.RUN.split(), "reload-nginx"),)
+            unit=UNIT,
+            how="start",
+            commands=((*tools.RUN.split(), "reload-nginx"),),
+            reloads=(UNIT,),
         ),
         health=_runs(),
     )

@@ -1,19 +1,20 @@
 """PostgreSQL: settings for its host, who may log in from where, roles and database (C4)."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from deploys.components import tls
 from deploys.engine import tools
 from deploys.engine.preflight import committed_memory
-from deploys.engine.resources import Activation, Check, ConfigSet, Facts, File
+from deploys.engine.resources import Activation, Check, ConfigSet, Facts, File, Restart
 from stellwerk.database.configuration import render
-from stellwerk.database.convergence import pending_restart
+from stellwerk.database.convergence import Obstacle, differences, pending_restart
 from stellwerk.database.databases import Database, database_statements
 from stellwerk.database.figures import Disk, Workload
 from stellwerk.database.hba import render_hba
-from stellwerk.database.roles import Role, role_statements
-from stellwerk.database.setting import ParameterValue
+from stellwerk.database.logins import former_logins, with_logins
+from stellwerk.database.roles import Role, removal_statements, role_statements
+from stellwerk.database.setting import ParameterValue, given
 from stellwerk.database.state import parse_state
 from stellwerk.database.statement import Statement
 from stellwerk.database.tuning import HostResources, Tuning, TuningInputs, tune
@@ -125,11 +126,22 @@ def config(cluster: Cluster, declared: ClusterHost, facts: Facts) -> ConfigSet:
         parameters |= {"ssl": True, "ssl_cert_file": TLS.certificate, "ssl_key_file": TLS.key}
     further = {key: value for key, value in parameters.items() if key not in chosen.names}
     folder = f"/etc/postgresql/{version(facts)}/main"
+    file = File(drop_in(facts), render(chosen, further), 0o644, "postgres", "postgres")
+    desired = {one.name: one.value for one in chosen.settings}
+    desired |= {key: given(key, value).value for key, value in further.items()}
+    needed_for, perhaps_for = _restarts(file, desired, facts)
     return ConfigSet(
         name,
         files=(
-            File(drop_in(facts), render(chosen, further), 0o644, "postgres", "postgres"),
-            File(f"{folder}/pg_hba.conf", hba(cluster, declared), 0o640, "postgres", "postgres"),
+            file,
+            File(
+                f"{folder}/pg_hba.conf",
+                hba(cluster, declared),
+                0o640,
+                "postgres",
+                "postgres",
+                shown=True,
+            ),
         ),
         activation=Activation(
             unit=unit(facts),
@@ -142,8 +154,34 @@ def config(cluster: Cluster, declared: ClusterHost, facts: Facts) -> ConfigSet:
                     "may-restart" if may_restart else "reload-only",
                 ),
             ),
+            reloads=(unit(facts),),
+            restart=Restart(unit(facts), needed_for, perhaps_for, may_restart),
         ),
         health=checks(facts),
+    )
+
+
+def _restarts(
+    file: File, desired: Mapping[str, str], facts: Facts
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of what changes in the drop-in: what takes a restart, and what perhaps does.
+
+    The server's facts show a parameter only when it is set somewhere.
+    """
+    answer = facts.get("postgresql", {})
+    if not answer or "error" in answer or facts.get("files", {}).get(file.path) == file.as_fact():
+        return (), ()
+    state = parse_state(json.dumps(answer))
+    changing = [
+        one
+        for one in differences(desired, state, file.path)
+        if one.obstacle is not Obstacle.SHADOWED
+    ]
+    present = state.settings
+    known = (one.name for one in changing if one.name in present)
+    return (
+        tuple(name for name in known if present[name].context == "postmaster"),
+        tuple(one.name for one in changing if one.name not in present),
     )
 
 
@@ -167,6 +205,7 @@ def hba(cluster: Cluster, declared: ClusterHost) -> str:
 
 
 def roles(settings: Settings) -> tuple[Role, ...]:
+    """The roles as such; what logs in as them is a login for each password."""
     names, passwords = settings.postgresql.roles, settings.postgresql.passwords
     return (
         Role(names.owner, passwords.owner.get_secret_value(), settings={"lock_timeout": "5s"}),
@@ -201,7 +240,7 @@ def statements(settings: Settings, answer: Facts) -> Iterable[Statement]:
     ledger = state.ledger_of(database.name)
     others = frozenset({names.owner, names.app, names.monitor})
     return (
-        *role_statements(roles(settings), state.roles),
+        *role_statements(_with_logins(settings), state.roles),
         *database_statements(
             database, state.databases.get(database.name), state.contents_of(database.name)
         ),
@@ -209,7 +248,36 @@ def statements(settings: Settings, answer: Facts) -> Iterable[Statement]:
         *grant_statements(
             LedgerRoles(names.agent, names.ledger, others), ledger.privileges, database.name
         ),
+        *removal_statements(
+            settings.postgresql.remove_roles, state.roles, database.name, names.owner
+        ),
     )
+
+
+def new_logins(settings: Settings, answer: Facts) -> Iterable[Statement]:
+    """What lets passwords in that are new, on a server that knows those of before.
+
+    To be run before any host is given them: whatever starts there can log in at any moment.
+    """
+    if not answer or "error" in answer:
+        return ()
+    present = parse_state(json.dumps(answer)).roles
+    rotated = [role for role in roles(settings) if role.name in present]
+    logins = tuple(login for role in rotated for login in with_logins(role)[1:])
+    return role_statements(logins, present)
+
+
+def former(settings: Settings, answer: Facts) -> Mapping[str, int]:
+    """The logins that passwords of before still let in, each with the number of its sessions."""
+    if not answer or "error" in answer:
+        return {}
+    present = parse_state(json.dumps(answer)).roles
+    found = (former_logins(role, present).items() for role in roles(settings))
+    return {name: state.sessions for logins in found for name, state in logins}
+
+
+def _with_logins(settings: Settings) -> tuple[Role, ...]:
+    return tuple(one for role in roles(settings) for one in with_logins(role))
 
 
 def pending(answer: Facts) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from deploys.components.declaration import snapshot_of
 from deploys.engine.resources import Facts
 from stellwerk.instances.availability import Cluster as Observed
-from stellwerk.instances.model import Instance, RolloutState, Snapshot, State
+from stellwerk.instances.model import Instance, Role, RolloutState, Snapshot, State
 from stellwerk.instances.rollouts import current, standing
 from stellwerk.settings.cluster import Cluster
 
@@ -29,6 +29,24 @@ def of_services(cluster: Cluster, snapshot: Snapshot) -> tuple[Progress, ...]:
     observed = _observed(cluster, snapshot)
     apps = {one.name for one in cluster.group("apps")}
     return tuple(_of(observed, name, apps) for name in sorted(snapshot.services))
+
+
+def of_leaving(cluster: Cluster, snapshot: Snapshot) -> tuple[Progress, ...]:
+    """How far the instances are of services that are in no settings any more.
+
+    Nobody waits for those that an agent would have to let go which is not heard of.
+    """
+    observed = _observed(cluster, snapshot)
+    gone = sorted(snapshot.services.keys() - observed.ports.keys())
+    return tuple(_leaving(observed, name) for name in gone)
+
+
+def services_that_leave(cluster: Cluster, answer: Facts) -> tuple[str, ...]:
+    """Services that are in no settings any more and have instances, from PostgreSQL's facts."""
+    snapshot = snapshot_of(answer)
+    if snapshot is None:
+        return ()
+    return tuple(one.service for one in of_leaving(cluster, snapshot) if snapshot.of(one.service))
 
 
 def is_over(cluster: Cluster, answer: Facts) -> bool:
@@ -70,6 +88,21 @@ def _of(observed: Observed, service: str, apps: Iterable[str]) -> Progress:
     if rollout is not None and rollout.state is RolloutState.RUNNING:
         return Progress(service, standing(observed, rollout).sentence, mark, False)
     return _at_rest(observed, service, mark, apps)
+
+
+def _leaving(observed: Observed, service: str) -> Progress:
+    rows = observed.snapshot.of(service)
+    lost = [one for one in observed.balancers if observed.lost(one, Role.BALANCERS)]
+    lost += [one.host for one in rows if observed.lost(one.host, Role.APPS)]
+    mark = (tuple((one.key, one.state) for one in rows), tuple(lost))
+    if not rows:
+        return Progress(service, "has no instances any more", mark, True)
+    names = ", ".join(f"{one.key} on {one.host}" for one in rows)
+    if lost:
+        missing = ", ".join(dict.fromkeys(lost))
+        said = f"{names} will be stopped as it is, as nothing has been heard from {missing}"
+        return Progress(service, said, mark, True)
+    return Progress(service, f"leaves; still there: {names}", mark, False)
 
 
 def _at_rest(observed: Observed, service: str, mark: Hashable, apps: Iterable[str]) -> Progress:

@@ -1,8 +1,7 @@
-"""Redis servers: the file each starts with, its users, and what is set while it runs (C3)."""
+"""Redis servers: the file each starts with, what is set while it runs, and what leaves (C3)."""
 
-import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ from pydantic import SecretStr
 
 from deploys.components import tls
 from deploys.components.master import Endpoint
+from deploys.components.redis_users import ACL_FILE
 from deploys.engine import tools
 from deploys.engine.render import render
 from deploys.engine.resources import (
@@ -18,17 +18,20 @@ from deploys.engine.resources import (
     Directory,
     Facts,
     File,
-    RedisCommands,
+    RedisRequest,
     Secret,
-    lines,
+    secret_digest,
 )
 from stellwerk.settings import Settings
 from stellwerk.settings.cluster import Cluster, ClusterHost
 
 PACKAGES = ("redis-server", "redis-tools")
 MASKED = ("redis-server.service",)  # instances are named by their port instead
-ACL_FILE = "/etc/redis/users.acl"
 TLS = tls.Copy("/etc/redis/tls", "redis")
+
+REMOVAL_REASON = "is declared no more and goes; what it stored stays in /var/lib/redis"
+
+Role = Literal["master", "slave"]
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,17 @@ class Server:
         return f"redis-server@{self.port}.service"
 
     @property
+    def component(self) -> str:
+        """What a plan and the record of runs call it."""
+        return f"redis {self.port}"
+
+    @property
     def endpoint(self) -> Endpoint:
         return Endpoint(self.address, self.port)
+
+    @property
+    def configuration(self) -> str:
+        return f"/etc/redis/redis-{self.port}.conf"
 
 
 def servers(cluster: Cluster, declared: ClusterHost) -> tuple[Server, ...]:
@@ -58,8 +70,14 @@ def servers(cluster: Cluster, declared: ClusterHost) -> tuple[Server, ...]:
     return tuple(Server(declared.address, port) for port in ports)
 
 
-def all_servers(cluster: Cluster) -> tuple[Server, ...]:
-    return tuple(server for one in cluster.group("caches") for server in servers(cluster, one))
+def all_servers(cluster: Cluster, reachable: Collection[str] | None = None) -> tuple[Server, ...]:
+    """The servers of all hosts, or of those named in `reachable`."""
+    return tuple(
+        server
+        for one in cluster.group("caches")
+        if reachable is None or one.name in reachable
+        for server in servers(cluster, one)
+    )
 
 
 def certificates(certificate: tls.HostCertificate | None) -> tuple[ConfigSet, ...]:
@@ -69,62 +87,9 @@ def certificates(certificate: tls.HostCertificate | None) -> tuple[ConfigSet, ..
 
 
 def configs(cluster: Cluster, declared: ClusterHost, master: Endpoint) -> tuple[ConfigSet, ...]:
-    """The users of all servers, then each server's first configuration file."""
-    settings = declared.settings
+    """Each server's first configuration file."""
     mine = servers(cluster, declared)
-    return (
-        _users(settings),
-        *(_seed(cluster, settings, server, master) for server in mine),
-    )
-
-
-def _users(settings: Settings) -> ConfigSet:
-    return ConfigSet(
-        "redis-users",
-        files=(
-            File(ACL_FILE, acl(settings), mode=0o640, owner="redis", group="redis"),
-            File(
-                "/etc/stellwerk/credentials/redis.replication",
-                settings.redis.passwords.replication.get_secret_value(),
-                mode=0o600,
-            ),
-        ),
-        # Loaded as the present administrator, whose credential is replaced only afterwards.
-        activation=Activation(commands=((*tools.RUN.split(), "load-redis-users"),)),
-    )
-
-
-def acl(settings: Settings) -> str:
-    """Redis' users with no more rights than each needs; passwords as digests only.
-
-    Sentinel's and the replicas' rights are those of the Redis documentation on ACL.
-    """
-    passwords = settings.redis.passwords
-    rights: Mapping[str, tuple[SecretStr, str]] = {
-        "admin": (passwords.admin, "~* &* +@all"),
-        "app": (passwords.app, "~* &* +@all -@admin -@dangerous +info"),
-        "monitor": (
-            passwords.monitor,
-            "+ping +info +config|get +client|list +slowlog|get +latency|latest +role",
-        ),
-        "replication": (passwords.replication, "+psync +replconf +ping"),
-        "sentinel": (
-            passwords.sentinel,
-            "&* +multi +slaveof +ping +exec +subscribe +config|rewrite +role +publish +info"
-            " +client|setname +client|kill +script|kill",
-        ),
-    }
-    return lines(
-        "user default off sanitize-payload resetchannels -@all",
-        [
-            f"user {name} on sanitize-payload #{_digest(secret)} resetchannels {granted}"
-            for name, (secret, granted) in rights.items()
-        ],
-    )
-
-
-def _digest(secret: SecretStr) -> str:
-    return hashlib.sha256(secret.get_secret_value().encode()).hexdigest()
+    return tuple(_seed(cluster, declared.settings, server, master) for server in mine)
 
 
 def _seed(cluster: Cluster, settings: Settings, server: Server, master: Endpoint) -> ConfigSet:
@@ -138,7 +103,7 @@ def _seed(cluster: Cluster, settings: Settings, server: Server, master: Endpoint
         replication_password=quoted(settings.redis.passwords.replication),
         tls=TLS if settings.tls.enabled else None,
     )
-    configuration = f"/etc/redis/redis-{server.port}.conf"
+    configuration = server.configuration
     return ConfigSet(
         f"redis-{server.port}",
         directories=(Directory(f"/var/lib/redis/{server.port}", 0o750, "redis", "redis"),),
@@ -177,60 +142,116 @@ def directives(cluster: Cluster, settings: Settings) -> dict[str, str]:
     return {**values, **redis.parameters}
 
 
-def live_commands(
-    cluster: Cluster, declared: ClusterHost, facts: Facts
-) -> tuple[RedisCommands, ...]:
-    """What differs between the settings and the running servers, as commands for each."""
+def settings_requests(
+    cluster: Cluster, declared: ClusterHost, facts: Facts, role: Role
+) -> tuple[RedisRequest, ...]:
+    """What differs between the settings and the running servers of a role, for each that does."""
+    wanted = directives(cluster, declared.settings)
+    parameters = sorted(declared.settings.redis.parameters)
     found = []
     for server in servers(cluster, declared):
-        present = facts.get("redis", {}).get(str(server.port), {}).get("config")
-        if present is None:
+        present = facts.get("redis", {}).get(str(server.port), {})
+        if "config" not in present or present["replication"]["role"] != role:
             continue
-        commands = _differing(cluster, declared.settings, present)
-        if commands:
-            rewrite: tuple[str | Secret, ...] = ("CONFIG", "REWRITE")
-            found.append(RedisCommands(server.port, (*commands, rewrite)))
+        differing = _differing(declared.settings, wanted, present["config"])
+        before = present["parameters"]
+        if not differing and before == parameters and not present.get("unsaved"):
+            continue
+        to_default = [name for name in before if name not in wanted]
+        named = [*differing, *(f"{name} as it is by default" for name in to_default)]
+        document = {
+            "port": server.port,
+            "sentinel": False,
+            "settings": differing,
+            "parameters": parameters,
+            "to_default": to_default,
+        }
+        reason = f"setting {', '.join(named)}" if named else "keeping what is set"
+        found.append(RedisRequest("redis", server.component, reason, document))
     return tuple(found)
 
 
 def restarts(
-    cluster: Cluster, declared: ClusterHost, facts: Facts, role: Literal["master", "slave"]
-) -> tuple[dict[str, Any], ...]:
+    cluster: Cluster, declared: ClusterHost, facts: Facts, role: Role
+) -> tuple[RedisRequest, ...]:
     """The servers of a role that wait for a restart, as requests to their host."""
-    settings = declared.settings
-    sentinels = [[one.address, one.settings.sentinel.port] for one in cluster.group("sentinels")]
+    wanted = directives(cluster, declared.settings)
     found = []
     for server in servers(cluster, declared):
         present = facts.get("redis", {}).get(str(server.port), {})
-        waiting = present.get("waits_for_restart", {}).items()
-        wanted = waiting & directives(cluster, settings).items()
-        if wanted and present["replication"]["role"] == role:
-            others = [one for one in all_servers(cluster) if one != server]
-            found.append(
-                {
-                    "port": server.port,
-                    "address": server.address,
-                    "unit": server.unit,
-                    "name": settings.sentinel.master_name,
-                    "sentinels": sentinels,
-                    "replicas": [[one.address, one.port] for one in others],
-                }
-            )
+        waiting = {
+            name: value
+            for name, value in present.get("waits_for_restart", {}).items()
+            if wanted.get(name, value) == value  # one that is no setting any more is reset so
+            and not _is_in_force(name, value, present["config"])
+        }
+        if waiting and present["replication"]["role"] == role:
+            document = {**_hand_over(cluster, declared, server), "directives": waiting}
+            reason = f"restarting it for {', '.join(waiting)}"
+            found.append(RedisRequest("restart-redis", server.component, reason, document))
     return tuple(found)
 
 
+def removals(
+    cluster: Cluster, declared: ClusterHost, facts: Facts, role: Role
+) -> tuple[RedisRequest, ...]:
+    """The servers that this host no longer should have, as requests to it.
+
+    One that does not answer counts as a replica: it has nothing to hand over.
+    """
+    present = facts.get("redis", {})
+    staying = {str(server.port) for server in servers(cluster, declared)}
+    left = set(present)
+    found = []
+    for port, instance in present.items():
+        if port in staying or instance.get("replication", {}).get("role", "slave") != role:
+            continue
+        left.remove(port)
+        server = Server(declared.address, int(port))
+        files, stamps = [server.configuration], [f"redis-{port}"]
+        if not left:  # after the last one there are no users any more
+            files.append(ACL_FILE)
+            stamps.append("redis-users")
+        document = {
+            **_hand_over(cluster, declared, server),
+            "files": files,
+            "stamps": stamps,
+        }
+        found.append(RedisRequest("remove-redis", server.component, REMOVAL_REASON, document))
+    return tuple(found)
+
+
+def _hand_over(cluster: Cluster, declared: ClusterHost, server: Server) -> dict[str, Any]:
+    """What a host needs to have a server's successor promoted."""
+    others = [one for one in all_servers(cluster) if one != server]
+    return {
+        "port": server.port,
+        "address": server.address,
+        "unit": server.unit,
+        "name": declared.settings.sentinel.master_name,
+        "sentinels": [
+            [one.address, one.settings.sentinel.port] for one in cluster.group("sentinels")
+        ],
+        "replicas": [[one.address, one.port] for one in others],
+    }
+
+
 def _differing(
-    cluster: Cluster, settings: Settings, present: Mapping[str, str]
-) -> tuple[tuple[str | Secret, ...], ...]:
-    commands: list[tuple[str | Secret, ...]] = [
-        ("CONFIG", "SET", name, value)
-        for name, value in directives(cluster, settings).items()
+    settings: Settings, wanted: Mapping[str, str], present: Mapping[str, str]
+) -> dict[str, str | dict[str, str]]:
+    values: dict[str, str | dict[str, str]] = {
+        name: value
+        for name, value in wanted.items()
         # One that Redis does not show is set as well: a misspelt name is then refused by Redis.
-        if name not in present or _plain(name, present[name]) != _plain(name, value)
-    ]
-    if present.get("masterauth") != _digest(settings.redis.passwords.replication):
-        commands.append(("CONFIG", "SET", "masterauth", Secret("redis.replication")))
-    return tuple(commands)
+        if not _is_in_force(name, value, present)
+    }
+    if present.get("masterauth") != secret_digest(settings.redis.passwords.replication):
+        values["masterauth"] = Secret("redis.replication").document()
+    return values
+
+
+def _is_in_force(name: str, value: str, present: Mapping[str, str]) -> bool:
+    return name in present and _plain(name, present[name]) == _plain(name, value)
 
 
 _UNITS = {"k": 1000, "kb": 1024, "m": 1000**2, "mb": 1024**2, "g": 1000**3, "gb": 1024**3, "b": 1}

@@ -95,13 +95,17 @@ def unit(
         release=release,
         folder=folder,
         credentials={**shared_credentials(), **own},
+        login=credentials.login_path("postgresql.app"),
         slice=SLICE,
         nofile_limit=settings.base.nofile_limit,
     )
 
 
 def environment(cluster: Cluster, declared: ClusterHost, name: str, address: str) -> str:
-    """What the instances at an address are told: where database and cache are, no secrets."""
+    """What the instances at an address are told: where database and cache are, no secrets.
+
+    The login is told with its password: the two change together.
+    """
     settings = declared.settings
     service = settings.services[name]
     databases = cluster.group("databases")
@@ -120,7 +124,6 @@ def environment(cluster: Cluster, declared: ClusterHost, name: str, address: str
             "DATABASE_HOST": databases[0].address,
             "DATABASE_PORT": str(databases[0].settings.postgresql.port),
             "DATABASE_NAME": databases[0].settings.postgresql.database,
-            "DATABASE_USER": databases[0].settings.postgresql.roles.app,
         }
     if settings.tls.enabled:
         # Read again at each connect, so that a renewed authority takes no restart.
@@ -141,6 +144,7 @@ def data(declared: ClusterHost) -> tuple[ConfigSet, ...]:
         settings=settings,
         postgresql=postgresql,
         credential=credentials.path("postgresql.owner"),
+        login=credentials.login_path("postgresql.owner"),
     )
     seed = ConfigSet(
         "sample-seed",

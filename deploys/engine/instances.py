@@ -6,15 +6,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from pyinfra import logger
 from pyinfra.context import host, state
 
-from deploys.components import agent, declaration, generations, progress
+from deploys.components import agent, checks, declaration, generations, progress
 from deploys.components.declaration import Wanted
 from deploys.components.generations import Generation
 from deploys.components.progress import Progress
 from deploys.components.runtime import release
 from deploys.engine import tools
+from deploys.engine.changes import Left
 from deploys.engine.invocation import Refused
-from deploys.engine.resources import ConfigSet, Facts, why_install
-from deploys.engine.run import ask, current_run, facts_of, here, hosts_of_run
+from deploys.engine.resources import Check, ConfigSet, Facts, why_install
+from deploys.engine.run import ask, current_run, facts_of, here, hosts_of_run, note
 from stellwerk.database.statement import Statement, psql_script
 from stellwerk.instances.documents import SNAPSHOT_QUERY, DocumentError, parse_snapshot
 from stellwerk.instances.model import Snapshot
@@ -73,30 +74,83 @@ def ledger() -> Snapshot:
     return declaration.EMPTY
 
 
+def new_health_paths() -> Iterable[Check]:
+    """What instances have to answer before their health is asked at another path."""
+    present = here()
+    return checks.new_health_paths(present.declared, present.facts, ledger())
+
+
 def progress_of_services(wanted: Wanted) -> Sequence[Progress]:
     """Ask the ledger where every service stands, after forgetting what hosts that left ran.
 
     Raises Refused where the ledger does not answer.
     """
     tidying = [Statement("", sql, wanted.database) for sql in declaration.removals(wanted)]
-    query = Statement("", SNAPSHOT_QUERY, wanted.database)
-    request = json.dumps({"script": psql_script([*tidying, query])})
+    return progress.of_services(current_run().cluster, _snapshot(tidying, wanted.database))
+
+
+def leave(answer: Facts) -> Iterable[Statement]:
+    """What has the instances leave of services that are none any more."""
+    present, snapshot = here(), declaration.snapshot_of(answer)
+    services = present.run.cluster.group("apps")[0].settings.services
+    if snapshot is None:
+        return ()
+    return declaration.leave(present.settings.postgresql.database, services.keys(), snapshot)
+
+
+def progress_of_leaving() -> Sequence[Progress]:
+    """Ask the ledger how far the instances are of services that are none any more.
+
+    Raises Refused where the ledger does not answer.
+    """
+    database = here().settings.postgresql.database
+    return progress.of_leaving(current_run().cluster, _snapshot([], database))
+
+
+def _snapshot(before: Iterable[Statement], database: str) -> Snapshot:
+    """What the ledger says when these statements are done."""
+    query = Statement("", SNAPSHOT_QUERY, database)
+    request = json.dumps({"script": psql_script([*before, query])})
     try:
-        snapshot = parse_snapshot(ask(f"{tools.RUN} query", request))
+        return parse_snapshot(ask(f"{tools.RUN} query", request))
     except DocumentError as error:
         raise Refused(f"{host.print_prefix}{error}") from error
-    return progress.of_services(current_run().cluster, snapshot)
 
 
-def strays(declared: ClusterHost, facts: Facts) -> list[str]:
-    """Pinned instances on a host whose service, or port, is not in the settings any more."""
+def strays(declared: ClusterHost, facts: Facts) -> Sequence[str]:
+    """Pinned instances on a host whose service, or port, is not in the settings any more.
+
+    On a host that is in `apps` no more these are all. They are left alone by a run that does not
+    tell the ledger and the balancers that they go.
+    """
     settings = declared.settings
     found = []
-    for name in facts["pins"]:
+    for name in sorted(facts["pins"]):
         service, _, port = name.partition("@")
-        if service not in settings.services or int(port) not in settings.ports(service):
+        known = "apps" in declared.groups and service in settings.services
+        if not known or int(port) not in settings.ports(service):
             found.append(name)
-    return sorted(found)
+    if found and (missing := removal_waits_for()):
+        stay = f"{', '.join(found)} should stop, but run on until a run includes {missing}"
+        note(Left("instances", stay))
+        _warn_once(stay)
+        return ()
+    return found
+
+
+def kept_generations(declared: ClusterHost) -> Sequence[str]:
+    """What a host is to keep as it is wanted there, as `NAME:GENERATION`."""
+    if "apps" not in declared.groups:
+        return ()
+    known = declared.settings.services
+    return [f"{name}:{one.digest}" for name, one in wanted_generations().items() if name in known]
+
+
+def removal_waits_for() -> str:
+    """Who is not in this run but has to know before anything goes: ledger and balancers."""
+    run = current_run()
+    needed = {one.name for group in ("databases", "balancers") for one in run.cluster.group(group)}
+    return ", ".join(sorted(needed - hosts_of_run()))
 
 
 def _on_every_host(apps: Sequence[ClusterHost]) -> Mapping[str, Generation]:

@@ -19,6 +19,7 @@ from stellwerk.settings.program import Program
 CONNECTOR_PREFIXES = ("ssh_", "_")
 
 _loaded: list[Cluster] = []
+_dry: list[bool] = []
 _certificates: dict[str, HostCertificate] = {}
 _sources: dict[Program, Source] = {}
 
@@ -54,6 +55,8 @@ def load() -> None:
         )
     except SettingsError as error:
         raise Refused(f"nothing was changed, as the settings are wrong:\n{error}") from error
+    if any(parameters[name] for name in ("dry", "debug_facts", "debug_operations")):
+        _dry.append(True)
     _check_chosen(cluster, (*(parameters["limit"] or ()), *(parameters["exclude"] or ())))
     _check_connections(cluster)
     _check_ledger(cluster)
@@ -140,6 +143,11 @@ def _check_connections(cluster: Cluster) -> None:
                 f"{host.name}: its ssh_config_file {config} does not exist, so there is no way to"
                 " the host; is this the lab, run `make lab-up` first"
             )
+
+
+def is_dry() -> bool:
+    """Whether this invocation only shows what would change."""
+    return bool(_dry)
 
 
 def cluster() -> Cluster:

@@ -1,6 +1,6 @@
 """Is a host fit for what its settings ask of it? Answered before anything is changed. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from deploys.components.tls import HostCertificate, trusts_another
 from deploys.engine.resources import Facts
@@ -32,19 +32,33 @@ def problems_of(
 
 
 def warnings_of(cluster: Cluster, facts: Mapping[str, Facts]) -> list[str]:
-    """What works today but will not after the next failover."""
+    """What works today and may not later: one sentence each, of the hosts that have facts."""
+    present = [one for one in cluster.hosts.values() if one.name in facts]
+    return [*_mixed_caches(present, facts), *_shared_memory(present)]
+
+
+def _mixed_caches(hosts: Iterable[ClusterHost], facts: Mapping[str, Facts]) -> Iterator[str]:
     releases = {
-        one.name: facts[one.name]["system"]["version"]
-        for one in cluster.group("caches")
-        if one.name in facts
+        one.name: facts[one.name]["system"]["version"] for one in hosts if "caches" in one.groups
     }
-    if len(set(releases.values())) < 2:
-        return []
-    listed = ", ".join(f"{name} Debian {version}" for name, version in releases.items())
-    return [
-        f"the cache hosts run different releases ({listed}): after a failover to the newer Redis"
-        " the older ones cannot follow it; bring them to one release soon"
-    ]
+    if len(set(releases.values())) > 1:
+        listed = ", ".join(f"{name} Debian {version}" for name, version in releases.items())
+        yield (
+            f"the cache hosts run different releases ({listed}): after a failover to the newer"
+            " Redis the older ones cannot follow it; bring them to one release soon"
+        )
+
+
+def _shared_memory(hosts: Iterable[ClusterHost]) -> Iterator[str]:
+    """Redis wants vm.overcommit_memory to be 1, guides for PostgreSQL want 2."""
+    for one in hosts:
+        chosen = one.settings.base.overcommit_memory is not None
+        if {"caches", "databases"} <= set(one.groups) and not chosen:
+            yield (
+                f"{one.name} has Redis and PostgreSQL: vm.overcommit_memory is 1, as Redis needs it"
+                " to save, so the kernel may kill PostgreSQL when memory runs out; set"
+                " base.overcommit_memory to 1 or 2 to choose"
+            )
 
 
 def _unknown_debian(facts: Facts) -> str:

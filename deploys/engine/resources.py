@@ -7,16 +7,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from pydantic import SecretStr
+
 Check = Mapping[str, Any]
 Facts = Mapping[str, Any]
 Command = tuple[str, ...]
+NOT_AT_BOOT = ("disabled", "masked", "masked-runtime")  # UnitFileState of units gone after a reboot
 
 
 @dataclass(frozen=True)
 class File:
-    """A file as it should be; its content may be a secret and is never shown.
+    """A file as it should be; its content may be a secret and is never shown but by a plan.
 
-    `seed`: written once, then owned by the daemon that rewrites it.
+    `seed`: written once, then owned by the daemon that rewrites it. `shown`: whether a plan may
+    show what differs; None: if everybody on the host may read it.
     """
 
     path: str
@@ -25,6 +29,13 @@ class File:
     owner: str = "root"
     group: str = "root"
     seed: bool = False
+    shown: bool | None = None
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether no output may show any of its content."""
+        readable = bool(self.mode & 0o004)
+        return not (readable if self.shown is None else self.shown)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -50,17 +61,27 @@ class Directory:
     group: str = "root"
 
     def document(self) -> dict[str, Any]:
-        return {"path": self.path, "mode": self.mode, "owner": self.owner, "group": self.group}
+        return {"path": self.path, **self.as_fact()}
+
+    def as_fact(self) -> dict[str, Any]:
+        """What the host reports when the folder is as it should be."""
+        return {"mode": self.mode, "owner": self.owner, "group": self.group}
 
 
 @dataclass(frozen=True)
 class Activation:
-    """How a new configuration becomes the one in force."""
+    """How a new configuration becomes the one in force.
+
+    To a plan `reloads` says which units the commands reload, and `restart` what is known of a
+    restart that they decide on.
+    """
 
     unit: str | None = None
     how: Literal["reload", "restart", "start"] = "reload"
     commands: tuple[Command, ...] = ()
     daemon_reload: bool = False
+    reloads: tuple[str, ...] = ()
+    restart: "Restart | None" = None
 
     def document(self) -> dict[str, Any]:
         return {
@@ -72,11 +93,22 @@ class Activation:
 
 
 @dataclass(frozen=True)
+class Restart:
+    """Settings that take a restart of a unit, and those of which that is not known yet."""
+
+    unit: str
+    needed_for: tuple[str, ...]
+    perhaps_for: tuple[str, ...]
+    allowed: bool
+
+
+@dataclass(frozen=True)
 class ConfigSet:
     """Files that go live together: checked as one tree, activated and health checked once (C2).
 
     `check`: commands on the candidate; `{root}` is where its tree stands. `tree`: an existing
-    folder that is part of the candidate, such as /etc/nginx.
+    folder that is part of the candidate, such as /etc/nginx. `lasting`: folders in which files of
+    before are kept when they are no part of it any more, until its own commands remove them.
     """
 
     name: str
@@ -88,6 +120,7 @@ class ConfigSet:
     activation: Activation = Activation()
     health: tuple[Check, ...] = ()
     health_seconds: float = 30
+    lasting: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -116,6 +149,7 @@ class ConfigSet:
             "activate": self.activation.document(),
             "health": [dict(check) for check in self.health],
             "health_seconds": self.health_seconds,
+            "lasting": list(self.lasting),
         }
 
 
@@ -127,32 +161,48 @@ def why_install(config: ConfigSet, facts: Facts) -> str:
     for file in config.files:
         present = facts.get("files", {}).get(file.path)
         if not file.seed and present != file.as_fact():
-            return f"{file.path} differs"
+            is_new = present is None and file.path not in stamp.get("files", (file.path,))
+            return f"{file.path} {'is new' if is_new else _how_it_differs(file, present)}"
+    for folder in config.directories:
+        # Stamps of before did not name folders, so that nothing is known of these.
+        known = facts.get("folders", {})
+        if folder.path in known and known[folder.path] != folder.as_fact():
+            return f"{folder.path} {_how_it_differs(folder, known[folder.path])}"
     if stamp["digest"] != config.digest:
         return "not active yet"
-    unit = config.activation.unit
-    if unit and facts.get("units", {}).get(unit, {}).get("ActiveState") != "active":
+    return _why_start(config.activation.unit, facts)
+
+
+def _how_it_differs(wanted: File | Directory, present: Mapping[str, Any] | None) -> str:
+    if present is None:
+        return "is missing"
+    fact = wanted.as_fact()
+    if "link" in present or fact.get("sha256") != present.get("sha256"):
+        return "differs"
+    if fact["mode"] != present["mode"]:
+        return f"has mode {present['mode']:04o}, not {fact['mode']:04o}"
+    return f"belongs to {present['owner']}:{present['group']}, not {fact['owner']}:{fact['group']}"
+
+
+def _why_start(unit: str | None, facts: Facts) -> str:
+    if not unit:
+        return ""
+    state = facts.get("units", {}).get(unit, {})
+    if state.get("ActiveState") != "active":
         return f"{unit} is not active"
+    if state.get("UnitFileState") in NOT_AT_BOOT:
+        return f"{unit} is {state['UnitFileState']}"
     return ""
 
 
 @dataclass(frozen=True)
-class RedisCommands:
-    """Commands for a running Redis or Sentinel; a `Secret` word is read on the host."""
+class RedisRequest:
+    """What a host's tool is to do with one of its Redis servers or Sentinels, and why."""
 
-    port: int
-    commands: tuple[tuple["str | Secret", ...], ...]
-    sentinel: bool = False
-
-    def document(self) -> dict[str, Any]:
-        return {
-            "port": self.port,
-            "sentinel": self.sentinel,
-            "commands": [
-                [{"secret": word.name} if isinstance(word, Secret) else word for word in command]
-                for command in self.commands
-            ],
-        }
+    tool: Literal["redis", "restart-redis", "remove-redis", "forget"]
+    component: str
+    reason: str
+    document: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -161,10 +211,18 @@ class Secret:
 
     name: str
 
+    def document(self) -> dict[str, str]:
+        return {"secret": self.name}
+
 
 def digest_of(*parts: object) -> str:
     """A short name for a combination of values."""
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def secret_digest(secret: SecretStr) -> str:
+    """How a password is compared without being shown; also how Redis keeps it."""
+    return hashlib.sha256(secret.get_secret_value().encode()).hexdigest()
 
 
 def lines(*rows: str | Sequence[str]) -> str:

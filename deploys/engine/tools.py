@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import io
+import shlex
 import tarfile
 from functools import cache
 from pathlib import Path
@@ -31,13 +32,16 @@ def digest() -> str:
     return hashlib.sha256(archive().encode()).hexdigest()[:16]
 
 
-def install_command() -> str:
-    """Shell that unpacks the archive from standard input beside the old tools, then switches."""
+def install_command(record: str) -> str:
+    """Shell that unpacks the archive from standard input beside the old tools, then switches.
+
+    `record` is the document of what the host is to write down about it.
+    """
     new = f"{FOLDER}/.host.new"
     return (
         f"set -e; umask 022; rm -rf {new}; mkdir -p {new}; base64 -d | tar -xz -C {new};"
         f" echo {digest()} >{new}/host/DIGEST; rm -rf {FOLDER}/host;"
-        f" mv {new}/host {FOLDER}/host; rm -rf {new}"
+        f" mv {new}/host {FOLDER}/host; rm -rf {new}; {RUN} record {shlex.quote(record)}"
     )
 
 
@@ -58,9 +62,12 @@ def facts_command() -> str:
     )
 
 
-def borrowed_facts_command() -> str:
-    """Facts by tools that are sent along and leave nothing behind: the host stays as it is."""
+def borrowed_command(name: str) -> str:
+    """Shell for a command of tools that are sent along and leave nothing behind.
+
+    The archive is the first line of standard input, the request the rest.
+    """
     return (
         "set -e; t=$(mktemp -d); trap 'rm -rf \"$t\"' EXIT; read -r tools; "
-        'printf %s "$tools" | base64 -d | tar -xz -C "$t"; /usr/bin/python3 -I -B "$t/host" facts'
+        f'printf %s "$tools" | base64 -d | tar -xz -C "$t"; /usr/bin/python3 -I -B "$t/host" {name}'
     )

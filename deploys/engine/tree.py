@@ -23,6 +23,8 @@ from pathlib import Path
 from gevent.lock import RLock
 from uv import find_uv_bin
 
+from stellwerk.settings import private_files
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 BUILD = ROOT / "build" / "releases"
 LAYOUT = "3"  # raised when a tree is laid out in another way
@@ -71,7 +73,10 @@ class Release:
         path = self.beside(".tar.gz")
         with _building:
             if not path.is_file():
-                _build(self, path)
+                self.store.mkdir(parents=True, exist_ok=True)
+                with private_files.locked(self.store):  # another run may build the same one
+                    if not path.is_file():
+                        _build(self, path)
         return path
 
     def archive(self) -> str:
@@ -131,7 +136,6 @@ def sentence_of(said: str) -> str:
 
 
 def _build(release: Release, path: Path) -> None:
-    release.store.mkdir(parents=True, exist_ok=True)
     # Outside of every project: uv would take settings from the folders above.
     with tempfile.TemporaryDirectory() as made:
         work, folder = Path(made) / "work", Path(made) / "tree"

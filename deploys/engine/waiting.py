@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from deploys.components.progress import Progress
 from deploys.engine.invocation import Refused
 
+GOES_ON = "it goes on by itself, see `stellwerk rollout status`"
+
 Poll = Callable[[], Sequence[Progress]]
 
 
@@ -19,10 +21,13 @@ class Effects:
     pause: Callable[[], object]
 
 
-def follow(effects: Effects, patience_seconds: Mapping[str, float]) -> tuple[str, ...]:
+def follow(
+    effects: Effects, patience_seconds: Mapping[str, float], then: str = GOES_ON
+) -> tuple[str, ...]:
     """Return why what was declared did not come about, a line each; nothing when it did.
 
     A service is given up when it has not got on for its `patience_seconds`; the others go on.
+    `then` says what becomes of it.
     """
     marks: dict[str, Hashable] = {}
     since: dict[str, float] = {}
@@ -48,17 +53,14 @@ def follow(effects: Effects, patience_seconds: Mapping[str, float]) -> tuple[str
             if not one.over and now - since[one.service] >= patience_seconds.get(one.service, 0)
         }
         if all(one.over or one.service in stuck for one in found):
-            return tuple(line for one in found for line in _reasons(one))
+            return tuple(line for one in found for line in _reasons(one, then))
         effects.pause()
 
 
-def _reasons(one: Progress) -> tuple[str, ...]:
+def _reasons(one: Progress, then: str) -> tuple[str, ...]:
     if one.failed:
         journal = (f"    {line}" for line in one.journal.splitlines())
         return (f"{one.service}: {one.sentence}", *journal)
     if not one.over:
-        return (
-            f"{one.service}: has not got on for too long ({one.sentence}); it goes on by itself,"
-            " see `stellwerk rollout status`",
-        )
+        return (f"{one.service}: has not got on for too long ({one.sentence}); {then}",)
     return ()

@@ -13,8 +13,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from . import generations, packages, postgresql, redis, release, units
-from .paths import STAMPS
+from . import (
+    generations,
+    packages,
+    passwords,
+    postgresql,
+    redis,
+    release,
+    run_lock,
+    stamps,
+    units,
+)
+from .paths import AGENT_CONFIGURATION
 
 DISKS = ("/", "/var", "/opt", "/etc")
 
@@ -22,17 +32,21 @@ DISKS = ("/", "/var", "/opt", "/etc")
 def gather(request: dict[str, Any]) -> dict[str, Any]:
     """The sections that `request` names; each stands alone."""
     sections: dict[str, Callable[[], Any]] = {
+        "run": run_lock.state,
         "system": system,
         "packages": packages.installed,
-        "stamps": stamps,
+        "stamps": stamps.read_all,
         "files": files,
+        "folders": folders,
         "units": lambda: units.states(
-            unit for stamp in stamps().values() for unit in stamp.get("units", ())
+            unit for stamp in stamps.read_all().values() for unit in stamp.get("units", ())
         ),
         "redis": redis.state,
         "sentinel": redis.sentinel_state,
+        "passwords": passwords.state,
         "postgresql": lambda: postgresql.state(request["postgresql_script"]),
         "pins": generations.pinned,
+        "health_paths": health_paths,
         "release": lambda: release.state(Path(request["prefix"])),
         "programs": lambda: release.programs(Path(request["prefix"])),
     }
@@ -66,21 +80,25 @@ def _apt_locked() -> bool:
     return False
 
 
-def stamps() -> dict[str, Any]:
-    """What each configuration's last good installation left behind."""
-    found = {}
-    for path in STAMPS.glob("*.json"):
-        try:
-            found[path.stem] = json.loads(path.read_text())
-        except ValueError:
-            continue  # a stamp that cannot be read is no stamp: the configuration goes on again
-    return found
-
-
 def files() -> dict[str, Any]:
     """Digest, mode and owner of every file that a configuration owns."""
-    paths = {path for stamp in stamps().values() for path in stamp.get("files", ())}
+    paths = {path for stamp in stamps.read_all().values() for path in stamp.get("files", ())}
     return {path: _file(Path(path)) for path in sorted(paths)}
+
+
+def folders() -> dict[str, Any]:
+    """Mode and owner of every folder that a configuration owns."""
+    paths = {path for stamp in stamps.read_all().values() for path in stamp.get("directories", ())}
+    return {path: _folder(Path(path)) for path in sorted(paths)}
+
+
+def health_paths() -> dict[str, str]:
+    """Where the health of each service is asked at present, by its name."""
+    try:
+        services = json.loads(AGENT_CONFIGURATION.read_text())["services"]
+        return {name: about["health_path"] for name, about in services.items()}
+    except (OSError, ValueError, KeyError):
+        return {}  # no agent yet, or one that does not start with what it has
 
 
 def _file(path: Path) -> dict[str, Any] | None:
@@ -90,14 +108,22 @@ def _file(path: Path) -> dict[str, Any] | None:
         return None
     if stat.S_ISLNK(status.st_mode):
         return {"link": str(path.readlink())}
+    if not stat.S_ISREG(status.st_mode):
+        return {"sha256": "", **_rights(status)}
+    return {"sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **_rights(status)}
+
+
+def _folder(path: Path) -> dict[str, Any] | None:
+    try:
+        return _rights(path.stat()) if path.is_dir() else None
+    except OSError:
+        return None
+
+
+def _rights(status: os.stat_result) -> dict[str, Any]:
     try:
         owner = pwd.getpwuid(status.st_uid).pw_name
         group = grp.getgrgid(status.st_gid).gr_name
     except KeyError:
         owner = group = "?"
-    return {
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
-        "mode": stat.S_IMODE(status.st_mode),
-        "owner": owner,
-        "group": group,
-    }
+    return {"mode": stat.S_IMODE(status.st_mode), "owner": owner, "group": group}

@@ -6,12 +6,16 @@ is pinned to is in `pin`.
 
 import fcntl
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .paths import GENERATIONS, UNITS
+from . import stamps
+from .paths import CREDENTIALS, GENERATIONS, UNITS, remove_if_empty
+
+_NAME = re.compile(r"[0-9a-f]{16}")
 
 
 @contextmanager
@@ -49,16 +53,32 @@ def prune(keep: int, current: set[str]) -> int:
     with locked():
         pins = {f"{name.partition('@')[0]}:{found}" for name, found in pinned().items()}
         services = {name.partition(":")[0] for name in current | pins}
-        for folder in GENERATIONS.iterdir():
-            if folder.name not in services:
-                shutil.rmtree(folder)
-                (UNITS / f"{folder.name}@.service").unlink(missing_ok=True)
-                continue
-            newest = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime)[-keep:]
-            for one in set(folder.iterdir()) - set(newest):
+        for folder in filter(Path.is_dir, GENERATIONS.iterdir()):
+            present = sorted(_generations_in(folder), key=lambda path: path.stat().st_mtime)
+            newest = present[-keep:] if folder.name in services else []
+            for one in set(present) - set(newest):
                 if f"{folder.name}:{one.name}" not in current | pins:
                     shutil.rmtree(one)
+            if folder.name not in services and present:
+                (UNITS / f"{folder.name}@.service").unlink(missing_ok=True)
+                remove_if_empty(folder)
+        _remove_unused_credentials()
     return 0
+
+
+def _generations_in(folder: Path) -> Iterator[Path]:
+    """The generations of a service; what else lies in its folder is somebody else's."""
+    for path in folder.iterdir():
+        if _NAME.fullmatch(path.name) and path.is_dir() and not path.is_symlink():
+            yield path
+
+
+def _remove_unused_credentials() -> None:
+    """Remove secrets of services that no kept generation is handed; others' are not named here."""
+    units = "".join(path.read_text() for path in GENERATIONS.glob("*/*/*@.service"))
+    for path in map(Path, stamps.files("services", former=True)):
+        if path.parent == CREDENTIALS and f":{path}\n" not in units:
+            path.unlink(missing_ok=True)
 
 
 def releases() -> set[str]:

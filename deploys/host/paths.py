@@ -1,5 +1,6 @@
 """Where Stellwerk keeps its own state on a host."""
 
+import contextlib
 from pathlib import Path
 
 STATE = Path("/var/lib/stellwerk")
@@ -9,9 +10,12 @@ BACKUPS = STATE / "backups"  # the files a configuration replaced, outside any i
 GENERATIONS = Path("/etc/stellwerk/generations")  # SERVICE/GENERATION/: what instances run
 AGENT_CONFIGURATION = Path("/etc/stellwerk/agent.json")
 UNITS = Path("/etc/systemd/system")
+RUNTIME_UNITS = Path("/run/systemd/system")  # gone with a reboot
 CREDENTIALS = Path("/etc/stellwerk/credentials")
 COMMAND = Path("/usr/local/bin/stellwerk")  # names the command of the release in use
-LOCK = Path("/run/stellwerk-host.lock")
+LOCK = Path("/run/stellwerk-host.lock")  # of a command
+RUN_LOCK = Path("/run/stellwerk-run.lock")
+RUNS = Path("/var/log/stellwerk/runs.jsonl")  # what runs changed here
 
 
 def make_private(folder: Path) -> Path:
@@ -19,3 +23,9 @@ def make_private(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)
     return folder
+
+
+def remove_if_empty(folder: Path) -> None:
+    """A folder that holds anything is somebody else's too."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -8,8 +8,9 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
-from . import units
+from . import generations, units
 from .command import Failure, run, run_or_fail
 from .generations import locked, pinned, unit_of
 from .paths import AGENT_CONFIGURATION, UNITS
@@ -60,8 +61,10 @@ def unpin(asked: str) -> int:
     return 0
 
 
-def remove_instances(document: dict[str, list[str]]) -> None:
+def remove_instances(document: dict[str, Any]) -> None:
     """Stop and unpin instances that no agent knows any more: their service or port is gone.
+
+    Their generations go with them, but for those of `kept`.
 
     Raises:
         Failure: one did not stop.
@@ -74,6 +77,7 @@ def remove_instances(document: dict[str, list[str]]) -> None:
         run(["systemctl", "reset-failed", f"{name}.service"])
         with locked():
             _remove(service, port)
+    generations.prune(document["keep"], set(document["kept"]))
 
 
 def _remove(service: str, port: int) -> None:

@@ -1,7 +1,6 @@
 """The local PostgreSQL: its state in one query, statements, and which settings are not in force."""
 
 import json
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -51,24 +50,33 @@ def execute(document: dict[str, Any]) -> None:
 
 
 def activate(unit: str, may_restart: bool) -> int:
-    """Bring a running server to its files: refused if it cannot read them, restarted if needed.
+    """Bring a running server to its files, restarted if that is needed and allowed.
 
-    A restart that is needed but not allowed is said on standard output, by setting.
+    Raises:
+        Failure: it cannot read them.
     """
     if not units.is_active(unit):
         return 0
     faults = [f"{name}: {why}" for name, why in psql_rows(_FAULTS)]
     if faults:
-        print("\n".join(faults), file=sys.stderr)
-        return 1
+        raise Failure("PostgreSQL cannot read its files", "\n".join(faults))
     run_or_fail(["systemctl", "reload", unit])
     # The postmaster takes the files in on a signal, so the reload is over before it has.
     deadline = time.monotonic() + RELOAD_SECONDS
     while psql_rows(_NOT_YET_READ) and time.monotonic() < deadline:
         time.sleep(0.05)
     if may_restart and psql_rows(_PENDING):
-        run_or_fail(["systemctl", "restart", unit], timeout=120)
+        units.activate(unit, "restart")
     return 0
+
+
+def restart(document: dict[str, Any]) -> None:
+    """Restart the server where a setting waits for it.
+
+    Raises:
+        Failure: it did not come back, or cannot read its files.
+    """
+    activate(document["unit"], may_restart=True)
 
 
 def check(check: dict[str, Any]) -> str:

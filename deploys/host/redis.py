@@ -5,18 +5,15 @@ Secrets leave this host only as digests.
 """
 
 import hashlib
-import subprocess
-import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
 from . import redis_notes, redis_tls, units
-from .command import Failure
 from .paths import CREDENTIALS
 from .resp import Connection, RedisError
 
 CERTIFICATE_DIRECTIVES = ("tls-cert-file", "tls-key-file", "tls-ca-cert-file")
+LOG_LINES = 10
 SECRET_DIRECTIVES = ("requirepass", "masterauth", "tls-key-file-pass")
 
 
@@ -66,12 +63,13 @@ def connect_sentinel(port: int, address: str = "127.0.0.1") -> Connection:
 def state() -> dict[str, Any]:
     """Per port: the configuration in force, the role, and how replication stands."""
     return {
-        str(port): {**_instance_state(port), "tls": redis_tls.is_spoken_by(_file("redis", port))}
+        str(port): {**_instance_state(port), "tls": redis_tls.is_spoken_by(configuration_of(port))}
         for port in instances()
     }
 
 
-def _file(daemon: str, port: int) -> Path:
+def configuration_of(port: int, daemon: str = "redis") -> Path:
+    """The file that a Redis, or another `daemon`, reads and rewrites."""
     return Path(f"/etc/redis/{daemon}-{port}.conf")
 
 
@@ -86,6 +84,8 @@ def _instance_state(port: int) -> dict[str, Any]:
                 "replication": info(connection, "replication"),
                 "keys": connection.call("DBSIZE"),
                 "waits_for_restart": redis_notes.remembered(port),
+                "parameters": redis_notes.declared(port),
+                "unsaved": redis_notes.is_unsaved(port),
             }
     except RedisError as error:
         return {"error": str(error)}
@@ -97,65 +97,62 @@ def info(connection: Connection, section: str) -> dict[str, str]:
 
 
 def sentinel_state() -> dict[str, Any]:
-    """Per port: Sentinel's own settings and the masters it watches."""
-    found: dict[str, Any] = {}
-    for port in sentinels():
-        try:
-            with connect_sentinel(port) as connection:
-                masters = [as_dict(flat) for flat in connection.call("SENTINEL", "MASTERS")]
-                found[str(port)] = {"masters": {master["name"]: master for master in masters}}
-        except RedisError as error:
-            found[str(port)] = {"error": str(error)}
-        found[str(port)]["tls"] = redis_tls.is_spoken_by(_file("sentinel", port))
-    return found
+    """Per port: the masters it watches, whom else it knows, and the passwords in force."""
+    return {
+        str(port): {
+            **_sentinel_state(port),
+            "tls": redis_tls.is_spoken_by(configuration_of(port, "sentinel")),
+        }
+        for port in sentinels()
+    }
+
+
+def _sentinel_state(port: int) -> dict[str, Any]:
+    try:
+        with connect_sentinel(port) as connection:
+            masters = [as_dict(flat) for flat in connection.call("SENTINEL", "MASTERS")]
+            user = connection.call("ACL", "GETUSER", "default")
+            told = connection.pairs("SENTINEL", "CONFIG", "GET", "sentinel-pass")
+            return {
+                "id": connection.call("SENTINEL", "MYID"),
+                "masters": {master["name"]: master for master in masters},
+                "known": {master["name"]: known(connection, master["name"]) for master in masters},
+                "accepts": user[user.index("passwords") + 1],
+                "tells": secret_digest(told["sentinel-pass"]),
+            }
+    except RedisError as error:
+        return {"error": str(error)}
+
+
+def known(connection: Connection, master: str) -> list[dict[str, str]]:
+    """The other Sentinels, by their ids, and the replicas that a Sentinel knows of a master.
+
+    A replica has another id after each restart, so it is known by its address only.
+    """
+    sentinels = map(as_dict, connection.call("SENTINEL", "SENTINELS", master))
+    replicas = map(as_dict, connection.call("SENTINEL", "REPLICAS", master))
+    return [
+        *(_peer(sentinel, sentinel["runid"]) for sentinel in sentinels),
+        *(_peer(replica, "") for replica in replicas),
+    ]
+
+
+def _peer(shown: dict[str, str], identity: str) -> dict[str, str]:
+    return {"ip": shown["ip"], "port": shown["port"], "id": identity, "flags": shown["flags"]}
 
 
 def as_dict(flat: list[str]) -> dict[str, str]:
     return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
-def converge(document: dict[str, Any]) -> None:
-    """Send the given commands to one Redis or Sentinel, in order.
-
-    What Redis takes only at its start is noted for a restart. A word that is `{"secret": NAME}` is
-    read from this host's credentials.
-    """
-    port = document["port"]
-    who = "Sentinel" if document["sentinel"] else "Redis"
+def log_of(port: int) -> str:
+    """The last lines of a server's unit and of its own log."""
+    unit = units.journal(f"redis-server@{port}.service", LOG_LINES)
     try:
-        with (connect_sentinel if document["sentinel"] else connect)(port) as connection:
-            for command in document["commands"]:
-                try:
-                    _send(connection, command)
-                except RedisError as error:
-                    if "immutable" not in str(error):
-                        raise Failure(
-                            f"{who} on port {port} refused {_shown(command)}: {error}"
-                        ) from error
-                    redis_notes.remember(port, str(command[2]), str(command[3]))
-    except RedisError as error:
-        raise Failure(f"{who} on port {port}: {error}") from error
-
-
-def _send(connection: Connection, command: list[Any]) -> None:
-    words = [
-        (CREDENTIALS / word["secret"]).read_text() if isinstance(word, dict) else word
-        for word in command
-    ]
-    connection.call(*words)
-
-
-def _shown(command: list[Any]) -> str:
-    return " ".join("***" if isinstance(word, dict) else str(word) for word in command)
-
-
-def load_users() -> int:
-    """Make running servers read their users' file again, as the administrator of before."""
-    for port in instances():
-        if units.is_active(f"redis-server@{port}.service"):
-            with connect(port) as connection:
-                connection.call("ACL", "LOAD")
-    return 0
+        log = Path(f"/var/log/redis/redis-server-{port}.log").read_text(errors="replace")
+    except OSError:
+        return unit
+    return "\n".join([unit, *log.splitlines()[-LOG_LINES:]])
 
 
 def renew_certificate() -> int:
@@ -178,27 +175,37 @@ def tell_sentinel(port: int, master: str) -> int:
 
 
 def check_instance(check: dict[str, Any]) -> str:
-    """The Redis on `port` answers; as a replica its link is up; as a master it takes writes."""
+    """The Redis on `port` answers; as a replica its link is up.
+
+    With `replicas`, a master has so many and takes writes.
+    """
     port = check["port"]
     try:
         with connect(port) as connection:
             replication = info(connection, "replication")
+            needed = int(connection.pairs("CONFIG", "GET", "min-replicas-to-write").popitem()[1])
     except RedisError as error:
         return str(error)
     if replication.get("role") == "slave" and replication.get("master_link_status") != "up":
         master = f"{replication.get('master_host')}:{replication.get('master_port')}"
         return f"Redis on port {port} has no link to its master {master}"
-    expected = check.get("replicas", 0)
-    if replication.get("role") == "master" and int(replication["connected_slaves"]) < expected:
+    if replication.get("role") != "master" or "replicas" not in check:
+        return ""
+    present, expected = int(replication["connected_slaves"]), check["replicas"]
+    if present < expected:
+        return f"the Redis master on port {port} has {present} replicas, not {expected}"
+    # Where replicas are needed, Redis counts those that are not too far behind.
+    good = int(replication.get("min_slaves_good_slaves", needed))
+    if good < needed:
         return (
-            f"the Redis master on port {port} has {replication['connected_slaves']} replicas,"
-            f" not {expected}"
+            f"the Redis master on port {port} takes no writes, as {good} of its replicas are up to"
+            f" date and redis.min_replicas_to_write is {needed}"
         )
     return ""
 
 
 def check_sentinel(check: dict[str, Any]) -> str:
-    """Sentinel has its quorum and knows as many other Sentinels as are declared."""
+    """Sentinel has its quorum and knows all others that are declared."""
     port, master = check["port"], check["master"]
     try:
         with connect_sentinel(port) as connection:
@@ -216,36 +223,3 @@ def check_sentinel(check: dict[str, Any]) -> str:
             f"Sentinel on port {port} knows {seen['num-slaves']} replicas, not {check['replicas']}"
         )
     return ""
-
-
-CANDIDATE_SECONDS = 10
-
-
-def try_candidate(configuration: Path) -> int:
-    """Start a candidate on a throw-away socket, as Redis has no configuration test (0 if it runs).
-
-    Its data folder, ports and replication are replaced, so it touches nothing of the real one.
-    """
-    with tempfile.TemporaryDirectory(prefix="stellwerk-redis-") as folder:
-        socket = f"{folder}/redis.sock"
-        harmless = ["--port", "0", "--tls-port", "0", "--unixsocket", socket]
-        harmless += ["--dir", folder, "--save", ""]
-        harmless += ["--daemonize", "no", "--supervised", "no", "--logfile", "", "--pidfile", ""]
-        harmless += ["--appendonly", "no", "--replicaof", "no", "one"]
-        server = subprocess.Popen(
-            ["redis-server", str(configuration), *harmless],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        try:
-            deadline = time.monotonic() + CANDIDATE_SECONDS
-            while server.poll() is None and time.monotonic() < deadline:
-                if Path(socket).exists():
-                    return 0
-                time.sleep(0.02)
-        finally:
-            server.kill()
-            said, _ = server.communicate()
-        print(said)
-        return 1

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import checks, units
+from . import checks, stamps, units
 from .command import Failure, run, sentence_of
 from .paths import BACKUPS, STAGING, STAMPS, make_private
 
@@ -58,6 +58,7 @@ def install(document: dict[str, Any]) -> None:
         Failure: it was refused by its check, or unhealthy when active; the old one serves on.
     """
     name = document["name"]
+    document = {**document, "absent": [*document["absent"], *_obsolete(document)]}
     # First, as a candidate may name a folder that its daemon wants to see.
     for folder in document["directories"]:
         _make_directory(folder)
@@ -152,6 +153,11 @@ def _as_it_was(path: Path) -> Replaced:
     if path.is_symlink():
         return Replaced(path, None, str(path.readlink()), 0, owner)
     return Replaced(path, path.read_bytes(), None, status.st_mode & 0o7777, owner)
+
+
+def keep(name: str, paths: Iterable[Path]) -> None:
+    """Keep files that are about to be removed, as installing others in their place does."""
+    _keep(name, [_as_it_was(path) for path in paths])
 
 
 def _keep(name: str, before: list[Replaced]) -> None:
@@ -272,17 +278,46 @@ def _withdraw(activation: dict[str, Any]) -> None:
         run(["systemctl", "daemon-reload"])
 
 
+def _obsolete(document: dict[str, Any]) -> list[str]:
+    """Files of the configuration as it was before that are no part of it, or of another, now."""
+    wanted = {file["path"] for file in document["files"]}
+    wanted |= {path for name in stamps.names() - {document["name"]} for path in stamps.files(name)}
+    return [
+        path
+        for path in stamps.files(document["name"])
+        if path not in wanted and not _is_lasting(document, path)
+    ]
+
+
+def _former(document: dict[str, Any]) -> list[str]:
+    """Files of before that stay until the configuration's own commands remove them."""
+    wanted = {file["path"] for file in document["files"]}
+    return [
+        path
+        for path in stamps.files(document["name"], former=True)
+        if path not in wanted and _is_lasting(document, path) and os.path.lexists(path)
+    ]
+
+
+def _is_lasting(document: dict[str, Any], path: str) -> bool:
+    return any(Path(path).is_relative_to(folder) for folder in document["lasting"])
+
+
 def _stamp_path(document: dict[str, Any]) -> Path:
     return STAMPS / f"{document['name']}.json"
 
 
 def _stamp(document: dict[str, Any]) -> None:
     unit = document["activate"].get("unit")
-    _write_stamp(
-        document,
+    files = document["files"]
+    write_stamp(
+        document["name"],
         {
             "digest": document["digest"],
-            "files": [file["path"] for file in document["files"] if not file.get("seed")],
+            "files": [file["path"] for file in files if not file.get("seed")],
+            "seeds": [file["path"] for file in files if file.get("seed")],
+            "former": _former(document),
+            "directories": [folder["path"] for folder in document["directories"]],
             "units": [unit] if unit else [],
             "active_since": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         },
@@ -294,15 +329,13 @@ def _void_stamp(document: dict[str, Any]) -> None:
 
     It is not removed, as its presence tells that the seeds are their daemon's.
     """
-    try:
-        stamp = json.loads(_stamp_path(document).read_text())
-    except (FileNotFoundError, ValueError):
-        return
-    _write_stamp(document, {**stamp, "digest": ""})
+    if stamp := stamps.read(document["name"]):
+        write_stamp(document["name"], {**stamp, "digest": ""})
 
 
-def _write_stamp(document: dict[str, Any], stamp: dict[str, Any]) -> None:
+def write_stamp(name: str, stamp: dict[str, Any]) -> None:
+    """Write a configuration's stamp, whole or not at all."""
     make_private(STAMPS)
-    path = _stamp_path(document)
+    path = STAMPS / f"{name}.json"
     owner = (os.geteuid(), os.getegid())
     fill(path, json.dumps(stamp).encode(), owner, 0o600).replace(path)

@@ -43,8 +43,12 @@ def is_active(unit: str) -> bool:
 
 
 def journal(unit: str, lines: int = JOURNAL_LINES) -> str:
-    """The unit's last journal lines."""
-    said = run(["journalctl", "--no-pager", "-o", "short-iso", "-n", str(lines), "-u", unit])
+    """The last journal lines of the unit's programs and of systemd about it.
+
+    Not what it sends to syslog: a balancer's lines about requests would leave no room for others.
+    """
+    command = ["journalctl", "--no-pager", "-o", "short-iso", "-n", str(lines)]
+    said = run([*command, "_TRANSPORT=stdout", "_TRANSPORT=journal", "-u", unit])
     return said.stdout.strip()
 
 
@@ -64,6 +68,10 @@ def activate(unit: str, how: str) -> None:
 
 
 def enable(unit: str) -> None:
+    """Have a unit started at boot, also one that was masked."""
+    if state(unit).get("UnitFileState", "").startswith("masked"):
+        run_or_fail(["systemctl", "unmask", "--quiet", unit])
+        run_or_fail(["systemctl", "unmask", "--quiet", "--runtime", unit])
     run_or_fail(["systemctl", "enable", "--quiet", unit])
 
 

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-MEASUREMENTS = ("caching", "deploys", "loadtest", "rollouts")
+MEASUREMENTS = ("caching", "deploys", "edits", "loadtest", "rollouts")
 
 for name in sys.argv[1:] or MEASUREMENTS:
     importlib.import_module(f"tests.bench.{name}").main()

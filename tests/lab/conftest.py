@@ -8,6 +8,8 @@ import pytest
 from tests.lab import requirements
 from tests.lab.errors import LabError
 from tests.lab.platform import Node, Platform
+from tests.lab.redis_cluster import CACHES, RedisCluster
+from tests.lab.traffic import allow_slow_requests
 
 # Debian 13 but for one app host: its versions are proved here, those of Debian 12 by the one host.
 # The caches are alike, as a Redis of Debian 12 cannot follow one of Debian 13.
@@ -31,8 +33,9 @@ ONE = (
 
 
 def lab_name(name: str) -> str:
-    """The name of a lab of the tests, so that runs with another $STELLWERK_LAB stand beside it."""
-    return f"{os.environ.get('STELLWERK_LAB', 'test')}-{name}"
+    """The name of a lab of the tests, so that other runs and pytest's workers stand beside it."""
+    words = (os.environ.get("STELLWERK_LAB", "test"), os.environ.get("PYTEST_XDIST_WORKER"), name)
+    return "-".join(word for word in words if word)
 
 
 def skip_without_lab() -> None:
@@ -56,18 +59,35 @@ def bare_six(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 @pytest.fixture(scope="session")
 def six(bare_six: Platform) -> Platform:
-    """The six hosts after one complete run."""
+    """The six hosts after one complete run; services take slow requests, canaries end soon."""
+    allow_slow_requests(bare_six, canary_seconds=1)
     bare_six.deploy()
     return bare_six
 
 
 @pytest.fixture(scope="session")
 def solo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One Debian 12 host in every group after one complete run by a user with sudo."""
+    """One Debian 12 host in every group after one complete run by a user with sudo.
+
+    Its services take slow requests as well.
+    """
     skip_without_lab()
     platform = Platform(lab_name("solo"), ONE, tmp_path_factory.mktemp("solo"))
+    allow_slow_requests(platform, canary_seconds=1)
     platform.lab.up()
     platform.lab.reset("bare")
     platform.deploy()
     yield platform
+    platform.lab.down()
+
+
+@pytest.fixture(scope="session")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    """Three Debian 12 hosts with a Redis and a Sentinel each after one complete run."""
+    skip_without_lab()
+    platform = Platform(lab_name("caches"), CACHES, tmp_path_factory.mktemp("caches"))
+    platform.lab.up()
+    platform.lab.reset("bare")
+    platform.deploy()
+    yield RedisCluster(platform)
     platform.lab.down()

@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from tests.lab.lab import REPOSITORY, Lab
 
 PYINFRA = Path(sys.executable).with_name("pyinfra")
 DEPLOY = "deploys/all.py"
+# All services that run, whatever is loaded: blocks of the three properties, in systemd's order.
+SHOW_RUNNING = "systemctl show -p Id -p InvocationID -p SubState '*.service'"
 RUN_SECONDS = 600  # ends a run that hangs, so that its output is seen; no claim about speed
 
 
@@ -51,12 +54,18 @@ class Platform:
     """A cluster in the lab and the settings it is deployed with, in a folder of its own."""
 
     def __init__(self, name: str, nodes: Sequence[Node], folder: Path) -> None:
-        self.nodes = tuple(nodes)
         self.folder = folder
         self.inventory = folder / "inventory"
-        self.lab = Lab(name, self.inventory)
+        self.project = REPOSITORY  # what the runs are made from
         shutil.copytree(REPOSITORY / "group_data", folder / "group_data", dirs_exist_ok=True)
+        self.lab = Lab(name, self.inventory)
+        self.declare(nodes)
+
+    def declare(self, nodes: Sequence[Node]) -> None:
+        """Have the inventory name these hosts. New ones are not booted, others not stopped."""
+        self.nodes = tuple(nodes)
         self.write_inventory()
+        self.lab = Lab(self.lab.name, self.inventory)
 
     def write_inventory(self, **changes: Mapping[str, Any]) -> None:
         """Write the inventory, with data added to some hosts (`_` in a name stands for `-`)."""
@@ -97,7 +106,7 @@ class Platform:
         """Run pyinfra to its end, whatever that is."""
         done = subprocess.run(
             self.command(*arguments, deploy=deploy),
-            cwd=REPOSITORY,
+            cwd=self.project,
             env={**os.environ, "PYINFRA_PROGRESS": "off"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -117,30 +126,32 @@ class Platform:
         """Run a shell line on a host; what it printed."""
         return self.lab.run(host, command, check=check).stdout.strip()
 
+    def shells(self, hosts: Iterable[str], command: str, check: bool = True) -> dict[str, str]:
+        """What a shell line printed on each of these hosts, all of them asked at once."""
+        names = list(hosts)
+        with ThreadPoolExecutor(max_workers=max(1, len(names))) as pool:
+            said = pool.map(lambda name: self.shell(name, command, check), names)
+            return dict(zip(names, said, strict=True))
+
     def journals(self) -> str:
         """What every host says of its failed units, for the report of a failed test."""
-        said = [
-            f"--- {node.name}\n"
-            + self.shell(
-                node.name,
-                "systemctl --no-legend --failed; journalctl -p warning -n 30 --no-pager",
-                check=False,
-            )
-            for node in self.nodes
-        ]
-        return "\n".join(said)
+        said = self.shells(
+            (node.name for node in self.nodes),
+            "systemctl --no-legend --failed; journalctl -p warning -n 30 --no-pager",
+            check=False,
+        )
+        return "\n".join(f"--- {name}\n{lines}" for name, lines in said.items())
 
-    def invocations(self) -> dict[str, str]:
-        """InvocationID of every unit that runs, by host and unit: a new one is a new start."""
+    def invocations(self, *hosts: str) -> dict[str, str]:
+        """InvocationID of every unit that runs, by host and unit: a new one is a new start.
+
+        Of all hosts, or of the named ones.
+        """
+        named = [node.name for node in self.nodes if not hosts or node.name in hosts]
         found = {}
-        for node in self.nodes:
-            units = self.shell(
-                node.name,
-                "for u in $(systemctl list-units --type=service --state=running --no-legend"
-                " --plain | cut -d' ' -f1); do"
-                ' echo "$u $(systemctl show -P InvocationID "$u")"; done',
-            )
-            for line in units.splitlines():
-                unit, _, invocation = line.partition(" ")
-                found[f"{node.name} {unit}"] = invocation
+        for name, shown in self.shells(named, SHOW_RUNNING).items():
+            for block in shown.split("\n\n"):
+                unit = dict(line.split("=", 1) for line in block.splitlines())
+                if unit["SubState"] == "running":
+                    found[f"{name} {unit['Id']}"] = unit["InvocationID"]
         return found

@@ -47,12 +47,19 @@ def answers(name: str, address: IPv4Address) -> bool:
         return False
 
 
+def unreachable(host: str) -> str:
+    """A name of a host by which only the lab's ssh_config leads to it: no resolver knows it
+    (RFC 6761).
+    """
+    return f"{host}.invalid"
+
+
 def ssh_config(name: str, lab: LabFolders, hosts: Iterable[LabHost]) -> str:
     """Return the ssh_config of a lab. With the lab down its namespace is missing, so a connection
     fails at once and no packet is sent anywhere."""
     enter = " ".join(namespace.enter_command(name))
     return "\n".join(
-        f"Host {host.name} {host.address}\n"
+        f"Host {host.name} {host.address} {unreachable(host.name)}\n"
         f"    HostName {host.address}\n"
         "    User root\n"
         f"    IdentityFile {lab.key}\n"

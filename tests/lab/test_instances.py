@@ -9,7 +9,7 @@ import pytest
 
 from tests.lab.platform import Platform
 from tests.lab.test_deploy import answer
-from tests.lab.traffic import Traffic, allow_slow_requests, doors
+from tests.lab.traffic import Traffic, doors
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -19,16 +19,12 @@ RATE = 100  # requests per second through each of the two balancers
 ROLL_SECONDS = 300.0
 CORE_DATA = f"services.{CORE}"
 BALANCER, DATABASE = "lb-1", "db-1"
-SHORT = {"rollout": {"canary_seconds": 3}}
 
 
 @pytest.fixture(scope="module")
 def rolling(six: Platform) -> Iterator[Platform]:
-    """The six hosts with services that take slow requests and a short canary."""
-    allow_slow_requests(six, core=SHORT, frontend=SHORT)
-    six.deploy()
+    """The six hosts; whatever a test declared is taken back at the end."""
     yield six
-    (six.folder / "group_data" / "all.py").unlink()
     six.deploy()
 
 

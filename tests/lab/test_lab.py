@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 
 from tests.lab import cgroup, layers, namespace, overlay, requirements
+from tests.lab.conftest import lab_name
 from tests.lab.errors import LabError
 from tests.lab.lab import REPOSITORY, Lab
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
-NAME = "test-lab"
+NAME = lab_name("lab")
 HOSTS = ("first", "second")
 INVENTORY = """\
 hosts = [

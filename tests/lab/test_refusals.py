@@ -141,24 +141,13 @@ def test_a_full_disk_leaves_the_old_configuration(
         six.shell("lb-1", "umount /etc/haproxy; rm -r /run/haproxy-kept")
 
 
-@pytest.mark.parametrize(
-    ("setting", "program"),
-    [
-        ('haproxy.global_extra=["no-such-directive 1"]', "haproxy"),
-        ('nginx.headers={"X-Test": "$no_such_variable"}', "nginx"),
-    ],
-)
-def test_what_a_daemon_refuses_never_becomes_its_configuration(
-    refused: Callable[..., Outcome], setting: str, program: str
+@pytest.mark.parametrize("service", ["aktienanalyse-core", "aktienanalyse-frontend"])
+def test_a_health_path_that_instances_do_not_answer_at_reaches_no_balancer_and_no_agent(
+    six: Platform, refused: Callable[..., Outcome], service: str
 ) -> None:
-    outcome = refused("--data", setting)
-    assert f"refused by {program}, so the present configuration serves on" in outcome.output
-
-
-def test_what_a_daemon_accepts_but_does_not_serve_with_is_taken_back(
-    six: Platform, refused: Callable[..., Outcome]
-) -> None:
-    outcome = refused("--data", "services.aktienanalyse-core.health_path=/nothing-there")
-    assert "/nothing-there answers" in outcome.output
-    assert "the old configuration was restored and serves on" in outcome.output
+    """All checkers accept it, and all instances would leave rotation with it at once."""
+    outcome = refused("--data", f"services.{service}.health_path=/nothing-there")
+    assert "/nothing-there answers 404, not 200, so its health is asked where" in outcome.output
     assert "nothing-there" not in six.shell("lb-1", "cat /etc/haproxy/haproxy.cfg")
+    for host in ("lb-1", "app-1", "app-2"):
+        assert "nothing-there" not in six.shell(host, "cat /etc/stellwerk/agent.json")

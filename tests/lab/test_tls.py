@@ -80,6 +80,7 @@ def psql(platform: Platform, sslmode: str, query: str) -> subprocess.CompletedPr
     )
     names = (
         "set -a; . /etc/stellwerk/generations/aktienanalyse-core/*/environment;"
+        f" . {CREDENTIALS}/postgresql.app.environment;"
         " database=$DATABASE_NAME role=$DATABASE_USER"
     )
     return platform.lab.run(

@@ -21,6 +21,7 @@ LONGEST_SECONDS = 900
 SLOW_MS = 5000
 SLOW_SHARE = 0.01
 END_SECONDS = 60
+SERVICES = ("core", "broker", "events", "frontend")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Door:
     name: str
     service: str
     url: str
+    path: str = "/"
 
 
 class Traffic:
@@ -106,7 +108,7 @@ class Traffic:
         """One second in ten of waiting in all: enough for requests in flight at any moment."""
         mixes = {
             "api": {
-                "quick": {"service": door.service, "path": "/", "weight": 1 - SLOW_SHARE},
+                "quick": {"service": door.service, "path": door.path, "weight": 1 - SLOW_SHARE},
                 "slow": {
                     "service": door.service,
                     "path": f"/?delay_ms={SLOW_MS}",
@@ -127,13 +129,14 @@ class Traffic:
         return file
 
 
-def allow_slow_requests(platform: Platform, **settings: dict[str, Any]) -> None:
-    """Have the sample take its load from requests, and override more of its services' settings."""
-    values = {
-        name: {"environment": {"SAMPLE_SWITCHES": "1"}, **settings.get(name.split("-")[1], {})}
-        for name in ("aktienanalyse-core", "aktienanalyse-frontend")
-    }
-    (platform.folder / "group_data" / "all.py").write_text(f"services = {values!r}\n")
+def allow_slow_requests(platform: Platform, **rollout: int) -> None:
+    """Have all services, which run the sample, take their load from requests.
+
+    `rollout` is how they are rolled where it is not as shipped.
+    """
+    switched = {"environment": {"SAMPLE_SWITCHES": "1"}, "rollout": rollout}
+    services = {f"aktienanalyse-{name}": switched for name in SERVICES}
+    (platform.folder / "group_data" / "all.py").write_text(f"services = {services!r}\n")
 
 
 def doors(address: str) -> list[Door]:

@@ -4,15 +4,18 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.unit.database.postgres_server import find_binaries, running
+
 from . import fake_hosts, recorder
-from .fake_hosts import Facts, Sent
+from .fake_database import Database
+from .fake_hosts import Facts, Sent, obedient
 
 REPOSITORY = Path(__file__).parents[2]
 PYINFRA = Path(sys.executable).with_name("pyinfra")
@@ -87,10 +90,25 @@ class Site:
 
     def run(self, *options: str, deploy: str = "deploys/all.py") -> Outcome:
         """Run the whole deploy, or a part of it."""
-        record = self.folder / f"sent-{len(list(self.folder.iterdir()))}"
+        return self._run([str(PYINFRA), *options, str(self.folder / "inventory"), deploy])
+
+    def see(self, what: str, *options: str) -> Outcome:
+        """Show a plan or drift; its JSON is in `seen.json`."""
+        (self.folder / "seen.json").unlink(missing_ok=True)
+        words = [what, "--json", str(self.folder / "seen.json"), *options]
+        inventory = str(self.folder / "inventory")
+        return self._run([sys.executable, "-m", "deploys.seeing", *words, inventory])
+
+    @property
+    def seen(self) -> dict[str, Any]:
+        """The JSON of the last `see`."""
+        return dict(json.loads((self.folder / "seen.json").read_text()))
+
+    def _run(self, command: list[str]) -> Outcome:
+        record = self.folder / f"sent-{len(list(self.folder.glob('sent-*')))}"
         record.touch()
         done = subprocess.run(
-            [PYINFRA, *options, str(self.folder / "inventory"), deploy],
+            command,
             cwd=REPOSITORY,
             env={
                 **os.environ,
@@ -119,12 +137,17 @@ class Site:
 
 def without_tools(facts: Facts) -> dict[str, Any]:
     """Answers of a host with these facts on which no deploy has been."""
-    return {"/host/DIGEST": "no-tools", "mktemp -d": json.dumps(facts), "/host verify": "[]"}
+    return {"/host/DIGEST": "no-tools", '/host" facts': json.dumps(facts), "/host verify": "[]"}
 
 
 def with_tools(facts: Facts) -> dict[str, Any]:
     """Answers of a host with these facts that a deploy has left behind."""
-    return {"/host/DIGEST": json.dumps(facts), "/host verify": "[]"}
+    nothing = json.dumps({"contents": {}, "failures": []})
+    return {
+        "/host/DIGEST": json.dumps(facts),
+        "/host verify": "[]",
+        "/host look": nothing,
+    }
 
 
 def _fake(answers: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,3 +182,26 @@ def bare_site(make_site: MakeSite) -> Site:
 def first_run(bare_site: Site) -> Outcome:
     """The first run on six bare hosts."""
     return bare_site.run("-y")
+
+
+@pytest.fixture(scope="module")
+def database(first_run: Outcome) -> Iterator[Database]:
+    """A PostgreSQL that did what db-1 was told, and agents that did what the ledger says."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL server is installed here")
+    with running(binaries) as server:
+        database = Database(server)
+        database.obey(first_run.to("db-1"))
+        yield database
+
+
+@pytest.fixture
+def settled(first_run: Outcome, database: Database) -> dict[str, Facts]:
+    """The hosts as they are after they did all that the first run told them."""
+    found = {host: obedient(first_run.to(host)) for host in ADDRESSES}
+    database.let_agents_work()
+    found["db-1"]["postgresql"] = database.facts()
+    for host in GROUPS["apps"]:
+        found[host]["pins"] = database.pins(host)
+    return found

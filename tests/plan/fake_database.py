@@ -12,6 +12,12 @@ from tests.unit.database.postgres_server import Server
 from .fake_hosts import Sent
 
 NAME = "aktienanalyse"
+PORT_BASES = {  # of group_data/services.py
+    "aktienanalyse-core": 8100,
+    "aktienanalyse-broker": 8200,
+    "aktienanalyse-events": 8300,
+    "aktienanalyse-frontend": 8400,
+}
 
 
 class Database:
@@ -36,17 +42,27 @@ class Database:
 
     def let_agents_work(self) -> None:
         """Every declared instance is ready, and every roll-out done."""
-        self._run("""
+        bases = ", ".join(f"({quote_literal(name)}, {base})" for name, base in PORT_BASES.items())
+        self._run(f"""
             DELETE FROM stellwerk.instances;
             INSERT INTO stellwerk.instances
                 (service, port, host, address, generation, rollout, state)
-            SELECT service, row_number() OVER (PARTITION BY service) + 20000, host, '192.0.2.1',
+            SELECT service, row_number() OVER (PARTITION BY service) + base, host, '192.0.2.1',
                    generation, rollout, 'ready'
-              FROM stellwerk.desired JOIN stellwerk.services ON name = service,
+              FROM stellwerk.desired JOIN stellwerk.services ON services.name = service
+              JOIN (VALUES {bases}) AS bases (name, base) ON bases.name = service,
                    generate_series(1, instances);
             UPDATE stellwerk.rollouts SET state = 'done' WHERE state <> 'replaced';
             UPDATE stellwerk.services SET stable = generation;
         """)
+
+    def pins(self, host: str) -> dict[str, str]:
+        """What agents have pinned on a host."""
+        rows = self._run(
+            "SELECT service || '@' || port, generation FROM stellwerk.instances"
+            f" WHERE host = {quote_literal(host)};"
+        )
+        return dict(row.split("|") for row in rows.split())
 
     def want(self, service: str, host: str, instances: int) -> None:
         """What the scaler would do, with agents that follow."""

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -12,14 +13,18 @@ from deploys.engine.release import release_for
 GIGABYTE = 1024**3
 PREFIX = "/opt/stellwerk"
 SECTIONS = (
+    "run",
     "packages",
     "stamps",
     "files",
+    "folders",
     "units",
     "redis",
     "sentinel",
+    "passwords",
     "postgresql",
     "pins",
+    "health_paths",
     "programs",
 )
 
@@ -49,7 +54,11 @@ def role(name: str, verifier: str) -> Facts:
         "verifier": verifier,
         "settings": [],
         "memberships": [],
+        "sessions": 0,
     }
+
+
+_READING = ("verify", "look", "hold", "lease", "release-run", "query")
 
 
 @dataclass(frozen=True)
@@ -62,9 +71,9 @@ class Sent:
 
     @property
     def reads(self) -> bool:
-        """Whether it leaves the host as it is: facts and the checks at the end."""
+        """Whether it leaves the host as it is: facts, locks and the checks at the end."""
         facts = self.command.startswith(('if [ "$(id -u)"', "set -e; t=$(mktemp -d)"))
-        return facts or self.command.endswith("/host verify")
+        return facts or self.command.rpartition("/host ")[2] in _READING
 
     @property
     def tool(self) -> str:
@@ -117,7 +126,16 @@ def _install(facts: Facts, document: Facts) -> None:
     for config in document["configs"]:
         unit = config["activate"]["unit"]
         contents = {file["path"]: base64.b64decode(file["content"]) for file in config["files"]}
-        facts["stamps"][config["name"]] = {"digest": config["digest"]}
+        facts["stamps"][config["name"]] = {
+            "digest": config["digest"],
+            "files": [file["path"] for file in config["files"] if not file["seed"]],
+            "directories": [folder["path"] for folder in config["directories"]],
+            "units": [unit] if unit else [],
+        }
+        for folder in config["directories"]:
+            facts["folders"][folder["path"]] = {
+                key: folder[key] for key in ("mode", "owner", "group")
+            }
         for file in config["files"]:
             facts["files"][file["path"]] = {
                 "sha256": hashlib.sha256(contents[file["path"]]).hexdigest(),
@@ -140,7 +158,12 @@ def _start_redis(facts: Facts, text: str) -> None:
     if "replicaof" in config:
         host, port = config["replicaof"].split()
         replication = {"role": "slave", "master_host": host, "master_port": port}
-    facts["redis"][config["port"]] = {"config": config, "replication": replication, "keys": 0}
+    facts["redis"][config["port"]] = {
+        "config": config,
+        "replication": replication,
+        "keys": 0,
+        "parameters": [],
+    }
 
 
 def _start_sentinel(facts: Facts, text: str) -> None:
@@ -154,7 +177,18 @@ def _start_sentinel(facts: Facts, text: str) -> None:
                 watched[name] = {"ip": host, "port": redis_port, "quorum": quorum}
             case ["sentinel", option, name, value] if name in watched:
                 watched[name][option] = value
-    facts["sentinel"][port] = {"masters": watched}
+    facts["sentinel"][port] = {
+        "id": f"the Sentinel on port {port}",
+        "masters": watched,
+        "known": {},
+        "accepts": re.findall(r"^user default .*#(\w+)", text, re.MULTILINE),
+        "tells": hashlib.sha256(_value(text, "sentinel sentinel-pass").encode()).hexdigest(),
+    }
+
+
+def _value(text: str, directive: str) -> str:
+    found = re.search(rf'^{directive} "(.*)"$', text, re.MULTILINE)
+    return found[1] if found else ""
 
 
 def _release(facts: Facts, document: Facts) -> None:

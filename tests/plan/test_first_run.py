@@ -7,23 +7,23 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.unit.database.postgres_server import find_binaries, running
-
 from .conftest import ADDRESSES, GROUPS, MARKER, REPOSITORY, MakeSite, Outcome, with_tools
 from .fake_database import Database
-from .fake_hosts import Facts, Sent, obedient
+from .fake_hosts import Facts, Sent
 
-# Configurations that belong to a group; all others are every host's.
+# Configurations that belong to the hosts of some groups; all others are every host's.
 OWNED = {
-    "redis-users": "caches",
-    "redis-6379": "caches",
-    "sentinel": "sentinels",
-    "sentinel-redis-password": "sentinels",
-    "postgresql": "databases",
-    "sample-seed": "databases",
-    "services": "apps",
-    "haproxy": "balancers",
-    "nginx": "balancers",
+    "redis-users": ("caches",),
+    "redis-6379": ("caches",),
+    "sentinel": ("sentinels",),
+    "sentinel-redis-password": ("sentinels",),
+    "redis.passwords": ("caches", "apps"),
+    "sentinel.passwords": ("caches", "sentinels", "apps"),
+    "postgresql": ("databases",),
+    "sample-seed": ("databases",),
+    "services": ("apps",),
+    "haproxy": ("balancers",),
+    "nginx": ("balancers",),
 }
 CORE = "aktienanalyse-core"
 
@@ -54,6 +54,15 @@ def test_operations_go_over_all_hosts_in_the_order_of_the_deploys(first_run: Out
     assert operations(first_run.errors) == list(declared_operations())
 
 
+@pytest.mark.parametrize("host", GROUPS["sentinels"])
+def test_a_host_can_ask_its_sentinel_before_that_is_started(first_run: Outcome, host: str) -> None:
+    """A run that ended in between would be the last: the others could not ask it for the master."""
+    documents = (json.loads(one.stdin) for one in first_run.to(host) if one.tool == "install")
+    order = [config["name"] for document in documents for config in document["configs"]]
+    assert order.count("sentinel.passwords") == 1
+    assert order.index("sentinel.passwords") < order.index("sentinel")
+
+
 def test_every_operation_is_named(first_run: Outcome) -> None:
     assert all(" | " in operation for operation in operations(first_run.errors))
 
@@ -76,7 +85,7 @@ def test_a_host_is_sent_what_its_groups_need_and_nothing_else(
 ) -> None:
     found = configurations(first_run.to(host))
     assert {name for name in found if name in OWNED} == {
-        name for name, group in OWNED.items() if host in GROUPS[group]
+        name for name, groups in OWNED.items() if any(host in GROUPS[one] for one in groups)
     }
     assert ("agent" in found) == (host in GROUPS["apps"] + GROUPS["balancers"])
     tools = {one.tool for one in first_run.to(host)}
@@ -105,27 +114,6 @@ def test_no_password_of_a_role_is_sent_in_the_clear(first_run: Outcome) -> None:
     roles, declaration = (one.stdin for one in first_run.sent if one.tool == "postgresql")
     assert "SCRAM-SHA-256$" in roles
     assert MARKER not in roles + declaration
-
-
-@pytest.fixture(scope="module")
-def database(first_run: Outcome) -> Iterator[Database]:
-    """A PostgreSQL that did what db-1 was told, and agents that did what the ledger says."""
-    binaries = find_binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server is installed here")
-    with running(binaries) as server:
-        database = Database(server)
-        database.obey(first_run.to("db-1"))
-        yield database
-
-
-@pytest.fixture
-def settled(first_run: Outcome, database: Database) -> dict[str, Facts]:
-    """The hosts as they are after they did all that the first run told them."""
-    found = {host: obedient(first_run.to(host)) for host in ADDRESSES}
-    database.let_agents_work()
-    found["db-1"]["postgresql"] = database.facts()
-    return found
 
 
 @pytest.fixture
@@ -161,7 +149,7 @@ def test_a_lost_activation_and_a_changed_file_are_made_up_and_nothing_else_is_to
     told = {(one.host, one.tool): json.loads(one.stdin) for one in done.changes}
     assert {config["name"] for config in told["lb-1", "install"]["configs"]} == {"nginx"}
     assert {config["name"] for config in told["app-2", "install"]["configs"]} == {"kernel"}
-    assert told["cache-1", "redis"]["commands"][0][:3] == ["CONFIG", "SET", "maxmemory"]
+    assert list(told["cache-1", "redis"]["settings"]) == ["maxmemory"]
     assert len(told) == 3
 
 
@@ -282,4 +270,20 @@ def test_an_instance_that_is_declared_no_more_is_stopped(
     done = make_site({host: with_tools(facts) for host, facts in settled.items()}).run("-y")
     (told,) = done.changes
     assert (told.host, told.tool) == ("app-1", "remove-instances")
-    assert json.loads(told.stdin) == {"instances": [f"{CORE}@9999", "gone@8101"]}
+    assert json.loads(told.stdin)["instances"] == [f"{CORE}@9999", "gone@8101"]
+
+
+def test_a_health_path_that_instances_do_not_answer_at_reaches_no_balancer_and_no_agent(
+    make_site: MakeSite, settled: dict[str, Facts]
+) -> None:
+    problem = "http://192.0.2.1:20001/nothing-there answers 404, not 200"
+    failure = {"problem": problem, "unit": f"{CORE}@20001.service", "journal": ""}
+    settled["lb-1"]["health_paths"] = {CORE: "/health"}
+    answers = {host: with_tools(facts) for host, facts in settled.items()}
+    answers["lb-1"]["/host verify"] = json.dumps([failure])
+    site = make_site(answers)
+    site.write("all.py", f'services = {{"{CORE}": {{"health_path": "/nothing-there"}}}}\n')
+    done = site.run("-y")
+    assert done.code != 0
+    assert f"{CORE}@20001: {problem}, so its health is asked where it was" in done.said
+    assert configurations([*done.changes]) & {"haproxy", "agent"} == set()

@@ -8,6 +8,7 @@ from textwrap import dedent
 import pytest
 from click.testing import CliRunner, Result
 
+from stellwerk import remote
 from stellwerk.cli import main
 from stellwerk.instances import access
 
@@ -20,6 +21,7 @@ with open(f"{here}/calls", "a") as calls:
     calls.write(json.dumps(sys.argv[1:]) + "\\n")
 host = sys.argv[sys.argv.index("--") + 1]
 codes = json.load(open(f"{here}/codes"))
+print(json.dumps({"from": host}) if not codes.get(host) else "")
 sys.exit(codes.get(host, 0))
 """
 
@@ -182,3 +184,21 @@ def test_an_inventory_with_no_host_to_ask_says_which_groups_are_needed(control: 
     result = control.run("instances")
     assert result.exit_code in (1, 2)
     assert "databases" in result.output
+
+
+def test_all_hosts_are_asked_side_by_side_and_each_answers_for_itself(control: Control) -> None:
+    control.inventory(
+        """
+        databases = [("db-1", {"address": "198.18.0.41"})]
+        apps = [("app-1", {"address": "198.18.0.21", "_sudo": True})]
+        """
+    )
+    control.answers({"app-1": 127})
+    hosts = list(remote.load(control.folder / "inventory").hosts.values())
+    answers = remote.ask_hosts(hosts, ["audit", "--json"])
+    assert json.loads(answers["db-1"].output) == {"from": "db-1"}
+    assert answers["app-1"].output == ""
+    assert "deploy to it first" in answers["app-1"].sentence
+    words = {call[call.index("--") + 1]: shlex.split(call[-1]) for call in control.calls()}
+    assert words["db-1"][-2:] == words["app-1"][-2:] == ["audit", "--json"]
+    assert words["app-1"][:2] == ["sudo", "-n"]

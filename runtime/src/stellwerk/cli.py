@@ -7,6 +7,7 @@ import click
 
 COMMANDS: Final = {
     "agent": "stellwerk.instances.agent.command:agent",
+    "audit": "stellwerk.audit.command:audit",
     "instances": "stellwerk.instances.command:instances",
     "loadtest": "stellwerk.loadtest.command:loadtest",
     "releases": "stellwerk.instances.releases_command:releases",

@@ -9,6 +9,8 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +24,8 @@ OPERATOR_VARIABLE: Final = "STELLWERK_OPERATOR"
 """Environment variable by which the host learns who asked."""
 _GROUPS: Final = ("monitors", "databases")
 """Whose hosts may change the ledger, the first that answers is asked."""
+_AT_A_TIME: Final = 16
+_ANSWER_SECONDS: Final = 30
 _INTERRUPTED: Final = 130
 _NOT_FOUND: Final = 127
 _SSH_FAILED: Final = 255
@@ -44,6 +48,43 @@ def run_on_cluster(inventory: Path, words: Sequence[str]) -> int:
     if code == _SSH_FAILED:
         raise RemoteError(f"{host.name}: the SSH connection could not be made, or broke")
     return code
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a host said; `sentence` is about why it said nothing of use."""
+
+    output: str
+    sentence: str
+
+
+def ask_hosts(hosts: Sequence[ClusterHost], words: Sequence[str]) -> Mapping[str, Answer]:
+    """Run `stellwerk WORDS` on every host, side by side; what each printed, by its name."""
+    with ThreadPoolExecutor(max_workers=_AT_A_TIME) as pool:
+        answers = pool.map(lambda host: _answer(host, words), hosts)
+        return {host.name: answer for host, answer in zip(hosts, answers, strict=True)}
+
+
+def _answer(host: ClusterHost, words: Sequence[str]) -> Answer:
+    command = _command(host, words, operator(), terminal=False)
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_ANSWER_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Answer("", f"no answer within {_ANSWER_SECONDS} s")
+    except OSError as error:
+        return Answer("", f"{command[0]}: cannot be run: {error.strerror}")
+    if done.returncode == _NOT_FOUND:
+        return Answer("", "Stellwerk is not installed there; deploy to it first")
+    said = (done.stderr.strip() or done.stdout.strip()).splitlines() or ["it says nothing"]
+    return Answer(done.stdout, said[-1])
 
 
 def load(inventory: Path) -> Cluster:

@@ -16,9 +16,9 @@ def test_the_whole_file_for_a_small_cluster() -> None:
     assert rules(render_hba("stock", entries)) == [
         "local all postgres peer",
         "local all all scram-sha-256",
-        'host "stock" "app" 10.0.0.2/32 scram-sha-256',
-        'host "stock" "app" 10.0.0.10/32 scram-sha-256',
-        'host "stock" "monitor" fd00::1/128 scram-sha-256',
+        'host "stock" +"app" 10.0.0.2/32 scram-sha-256',
+        'host "stock" +"app" 10.0.0.10/32 scram-sha-256',
+        'host "stock" +"monitor" fd00::1/128 scram-sha-256',
     ]
 
 
@@ -28,11 +28,11 @@ def test_without_entries_only_the_socket_is_open() -> None:
 
 def test_with_tls_no_plain_connection_is_admitted() -> None:
     admitted = rules(render_hba("stock", [("app", "10.0.0.0/24")], tls=True))[2:]
-    assert admitted == ['hostssl "stock" "app" 10.0.0.0/24 scram-sha-256']
+    assert admitted == ['hostssl "stock" +"app" 10.0.0.0/24 scram-sha-256']
 
 
 def test_names_that_are_keywords_lose_their_meaning() -> None:
-    assert 'host "all" "all" 10.0.0.1/32' in render_hba("all", [("all", "10.0.0.1")])
+    assert 'host "all" +"all" 10.0.0.1/32' in render_hba("all", [("all", "10.0.0.1")])
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b"]), st.ip_addresses().map(str))))

@@ -9,7 +9,8 @@ from stellwerk.database.convergence import Obstacle, differences, pending_restar
 from stellwerk.database.databases import Database, database_statements
 from stellwerk.database.hba import render_hba
 from stellwerk.database.quantities import GIBIBYTE
-from stellwerk.database.roles import Attribute, Role, role_statements
+from stellwerk.database.quoting import quote_identifier
+from stellwerk.database.roles import Attribute, Role, removal_statements, role_statements
 from stellwerk.database.state import (
     STATE_QUERY,
     ServerState,
@@ -178,3 +179,23 @@ def test_a_role_that_is_no_longer_a_member_of_anything_leaves_it(converged: Serv
     alone = replace(ROLES[2], memberships=frozenset())
     (statement,) = role_statements((alone,), state.roles)
     assert statement.sql == 'REVOKE "pg_monitor" FROM "monitor"'
+
+
+def test_a_role_is_removed_on_request_and_what_it_owned_goes_to_the_heir(
+    converged: Server,
+) -> None:
+    connect = f"\\connect {quote_identifier(DATABASE.name)}\n"
+    converged.psql(
+        'CREATE ROLE "old one";'
+        f' GRANT CREATE ON DATABASE {quote_identifier(DATABASE.name)} TO "old one";'
+        f'{connect}CREATE SCHEMA left_over AUTHORIZATION "old one";'
+    )
+    asked = ("old one", "never there")
+    statements = list(removal_statements(asked, read(converged).roles, DATABASE.name, "owner"))
+    assert [one.summary for one in statements] == ["remove role old one"]
+    converged.psql(psql_script(statements))
+    assert "old one" not in read(converged).roles
+    owner = "SELECT nspowner::regrole FROM pg_namespace WHERE nspname = 'left_over';"
+    assert converged.psql(f"{connect}{owner}").strip() == "owner"
+    assert not [*removal_statements(asked, read(converged).roles, DATABASE.name, "owner")]
+    converged.psql(f"{connect}DROP SCHEMA left_over;")

@@ -158,6 +158,13 @@ def test_a_generation_that_some_host_lacks_is_not_declared_but_numbers_are_repai
     assert statement.summary == "a: 1 on app-2"
 
 
+def test_a_service_that_is_gone_is_wanted_nowhere_before_it_is_forgotten() -> None:
+    snapshot = having({"a": {"app-1": 1, "app-2": 0, "gone": 2}, "b": {"app-1": 1}})
+    (statement,) = declaration.leave("postgres", {"b"}, snapshot)
+    assert statement.summary == "a: 0 on app-1; 0 on gone"
+    assert declaration.leave("postgres", {"a", "b"}, snapshot) == ()
+
+
 def test_a_service_that_is_gone_is_forgotten() -> None:
     (statement,) = statements(wanting({}), having({"a": {"app-1": 1}}))
     assert statement.summary == "a: is no service any more"

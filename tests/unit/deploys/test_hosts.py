@@ -7,7 +7,7 @@ import pytest
 
 from deploys.components import base, checks, credentials, packages
 from deploys.components.declaration import EMPTY
-from deploys.engine.preflight import problems_of
+from deploys.engine.preflight import problems_of, warnings_of
 from deploys.engine.resources import ConfigSet
 from stellwerk.instances.model import Instance, InstanceKey, Snapshot, State
 from stellwerk.settings.cluster import Cluster
@@ -68,6 +68,8 @@ def test_no_file_on_any_host_holds_a_secret_that_others_than_its_owner_can_read(
         found: tuple[ConfigSet, ...] = (
             *base.configs(cluster, declared),
             credentials.config(declared),
+            *credentials.passwords(declared, credentials.REDIS),
+            *credentials.passwords(declared, credentials.SENTINEL),
         )
         for file in (file for config in found for file in config.files):
             if any(secret in file.content for secret in secrets):
@@ -108,6 +110,22 @@ def test_overcommit_follows_redis_unless_it_is_set(cluster: Cluster, load: Load)
     assert row(2) in kernel(load({"base.overcommit_memory": "2"}), "caches")
 
 
+def test_a_host_with_redis_and_postgresql_is_warned_of_until_somebody_has_chosen(
+    cluster: Cluster, single: Cluster, load: Load
+) -> None:
+    (warning,) = warnings_of(single, {"one": facts()})
+    assert warning.startswith("one has Redis and PostgreSQL: vm.overcommit_memory is 1")
+    chosen = load({"base.overcommit_memory": "1"}, inventory="single")
+    assert warnings_of(chosen, {"one": facts()}) == []
+    assert warnings_of(cluster, {name: facts() for name in cluster.hosts}) == []
+
+
+def test_cache_hosts_of_different_releases_are_warned_of(cluster: Cluster) -> None:
+    found = {"cache-1": facts(), "cache-2": facts(version="13")}
+    (warning,) = warnings_of(cluster, found)
+    assert "cache-1 Debian 12, cache-2 Debian 13" in warning
+
+
 def running_on(host: str) -> Snapshot:
     """A ledger with an instance that is ready, one that has failed and one that leaves."""
     states = {8101: State.READY, 8102: State.FAILED, 8103: State.DRAINING}
@@ -121,7 +139,13 @@ def running_on(host: str) -> Snapshot:
 def test_every_unit_and_service_of_a_host_is_verified(cluster: Cluster, single: Cluster) -> None:
     def verified(found: Cluster, group: str) -> set[str]:
         declared = host_of(found, group)
-        wanted = checks.wanted(found, declared, facts(), running_on(declared.name))
+        wanted = checks.wanted(
+            found,
+            declared,
+            facts(),
+            running_on(declared.name),
+            reachable={"cache-1", "cache-2", "db-1", "one"},
+        )
         return {str(check.get("unit", "")) for check in wanted}
 
     assert verified(cluster, "caches") == {
@@ -149,3 +173,24 @@ def test_every_unit_and_service_of_a_host_is_verified(cluster: Cluster, single: 
 def test_instances_of_another_host_are_not_verified_here(cluster: Cluster) -> None:
     found = checks.instances(host_of(cluster, "apps"), running_on("app-2"))
     assert list(found) == []
+
+
+def asked(cluster: Cluster, host: str, present: dict[str, str]) -> list[str]:
+    """The URLs that a host has to get an answer from before health is asked elsewhere."""
+    found = {**facts(), "health_paths": present}
+    checked = checks.new_health_paths(cluster.hosts[host], found, running_on("app-1"))
+    return [str(check["url"]) for check in checked]
+
+
+def test_instances_that_serve_are_asked_at_a_new_health_path_by_their_host_and_balancers(
+    cluster: Cluster,
+) -> None:
+    before = {"aktienanalyse-core": "/before", "aktienanalyse-events": "/health"}
+    assert asked(cluster, "app-1", before) == ["http://127.0.0.1:8101/health"]
+    assert asked(cluster, "app-2", before) == []
+    assert asked(cluster, "lb-1", before) == ["http://10.0.0.1:8101/health"]
+
+
+def test_nobody_is_asked_where_the_health_path_stays_or_none_was_known(cluster: Cluster) -> None:
+    assert asked(cluster, "app-1", {"aktienanalyse-core": "/health"}) == []
+    assert asked(cluster, "lb-1", {}) == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploys.components.master import Endpoint, UnknownMasterError, find_master
+from deploys.components.master import Endpoint, UnknownMasterError, confirm, find_master
 
 NAME = "stock"
 FIRST, SECOND = Endpoint("10.0.0.1", 6379), Endpoint("10.0.0.2", 6379)
@@ -118,3 +118,30 @@ def test_two_runs_never_see_two_masters_whatever_they_can_reach(
         return
     if facts:
         assert sum(vote == found for vote in votes) > len(votes) // 2
+
+
+HOSTS = {"10.0.0.1": "cache-1", "10.0.0.2": "cache-2"}
+
+
+def test_a_master_with_a_redis_on_it_is_taken_whatever_it_holds() -> None:
+    confirm(NAME, FIRST, HOSTS, {"cache-1": redis(FIRST), "cache-2": redis(SECOND, keys=3)})
+    silent = {"redis": {"6379": {"error": "cannot connect"}}, "stamps": STAMPED}
+    confirm(NAME, FIRST, HOSTS, {"cache-1": silent, "cache-2": redis(SECOND, following=FIRST)})
+
+
+def test_an_empty_machine_in_the_masters_place_does_not_become_the_master() -> None:
+    for other in (redis(SECOND, following=FIRST), redis(SECOND, keys=3)):
+        with pytest.raises(UnknownMasterError, match=r"no Redis on cache-1.*10\.0\.0\.2:6379"):
+            confirm(NAME, FIRST, HOSTS, {"cache-1": {}, "cache-2": other})
+
+
+def test_on_bare_hosts_and_with_a_host_that_is_away_there_is_nothing_to_lose() -> None:
+    confirm(NAME, FIRST, HOSTS, {"cache-1": {}, "cache-2": {}})
+    confirm(NAME, FIRST, HOSTS, {"cache-2": redis(SECOND, following=FIRST)})
+
+
+def test_a_master_outside_the_inventory_is_left_alone() -> None:
+    with pytest.raises(
+        UnknownMasterError, match=r"10\.0\.0\.9:6379, which is not in the inventory"
+    ):
+        confirm(NAME, Endpoint("10.0.0.9", 6379), HOSTS, {"cache-2": redis(SECOND)})

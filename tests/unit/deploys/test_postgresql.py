@@ -7,6 +7,7 @@ import pytest
 from deploys.components import postgresql
 from deploys.engine.preflight import problems_of
 from deploys.engine.resources import ConfigSet
+from stellwerk.database.logins import login_of
 from stellwerk.settings.cluster import Cluster
 from tests.plan.fake_hosts import FRESH_POSTGRESQL
 
@@ -32,7 +33,7 @@ def parameters(cluster: Cluster, found: dict[str, Any] | None = None) -> dict[st
 def admitted(cluster: Cluster) -> set[tuple[str, str]]:
     rows = postgresql.hba(cluster, host_of(cluster, "databases")).splitlines()
     hosts = (row.split() for row in rows if row.startswith("host"))
-    return {(row[2].strip('"'), row[3]) for row in hosts}
+    return {(row[2], row[3]) for row in hosts}
 
 
 @pytest.mark.parametrize(("release", "version"), [("12", 15), ("13", 17)])
@@ -64,9 +65,9 @@ def test_every_role_is_admitted_from_where_it_is_needed_and_from_nowhere_else(
 ) -> None:
     apps, balancer, database = ("198.18.0.21", "198.18.0.22"), "198.18.0.11", "198.18.0.41"
     assert admitted(cluster) == {
-        *(("stellwerk_app", f"{address}/32") for address in apps),
-        *(("stellwerk_agent", f"{address}/32") for address in (*apps, balancer)),
-        ("stellwerk_ledger", f"{database}/32"),
+        *(('+"stellwerk_app"', f"{address}/32") for address in apps),
+        *(('+"stellwerk_agent"', f"{address}/32") for address in (*apps, balancer)),
+        ('+"stellwerk_ledger"', f"{database}/32"),
     }
 
 
@@ -119,6 +120,20 @@ def test_an_agent_that_hangs_cannot_keep_the_ledger_locked(cluster: Cluster) -> 
         "lock_timeout": "5s",
         "statement_timeout": "10s",
     }
+
+
+def test_only_a_server_that_knows_a_password_of_before_is_told_of_a_new_one_ahead(
+    cluster: Cluster,
+) -> None:
+    settings = host_of(cluster, "databases").settings
+    assert not [*postgresql.new_logins(settings, {})]
+    assert not [*postgresql.new_logins(settings, FRESH_POSTGRESQL)]
+    known: dict[str, list[str]] = {key: [] for key in ("attributes", "settings", "memberships")}
+    role = {"name": "stellwerk_app", "connection_limit": -1, "verifier": None, "sessions": 0}
+    answer = {**FRESH_POSTGRESQL, "roles": [{**role, **known}]}
+    login = login_of("stellwerk_app", settings.postgresql.passwords.app.get_secret_value())
+    first, *_ = postgresql.new_logins(settings, answer)
+    assert first.summary.startswith(f"create role {login}: LOGIN")
 
 
 def test_a_ledger_of_a_newer_release_stops_the_run_before_it_changes_anything(

@@ -117,3 +117,35 @@ def test_requests_that_go_by_are_no_progress_but_a_new_state_is(cluster: Cluster
         standing(cluster, running, BOTH[0], replace(BOTH[1], state=State.STARTING)).mark,
     }
     assert len(marks) == 3
+
+
+GONE = Instance(InstanceKey("gone", 8601), "app-1", "10.0.0.1", NEW, 1, State.READY, NOW)
+ALIVE = (AgentSign("app-1", Role.APPS, NOW), AgentSign("lb-1", Role.BALANCERS, NOW))
+
+
+def leaving(cluster: Cluster, *rows: Instance, agents: tuple[AgentSign, ...] = ALIVE) -> Progress:
+    services = {name: Service(name, NEW, OLD, 1) for name in (CORE, "gone")}
+    snapshot = Snapshot(
+        at=NOW, services=services, instances={one.key: one for one in rows}, agents=agents
+    )
+    (found,) = progress.of_leaving(cluster, snapshot)
+    return found
+
+
+def test_a_service_that_is_none_any_more_is_waited_for_until_its_instances_have_left(
+    cluster: Cluster,
+) -> None:
+    there = leaving(cluster, GONE)
+    assert not there.over
+    assert there.sentence == "leaves; still there: gone@8601 on app-1"
+    assert leaving(cluster, replace(GONE, state=State.DRAINING)).mark != there.mark
+    assert leaving(cluster).over
+
+
+@pytest.mark.parametrize("lost", ALIVE)
+def test_an_instance_that_an_absent_agent_would_let_go_is_not_waited_for(
+    cluster: Cluster, lost: AgentSign
+) -> None:
+    found = leaving(cluster, GONE, agents=tuple(one for one in ALIVE if one != lost))
+    assert found.over
+    assert f"nothing has been heard from {lost.host}" in found.sentence

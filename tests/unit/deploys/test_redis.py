@@ -11,15 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deploys.components import redis, sentinel
+from deploys.components import redis, redis_users, sentinel
 from deploys.components.master import Endpoint
-from deploys.engine.resources import RedisCommands, Secret
+from deploys.engine.resources import secret_digest
 from stellwerk.settings.cluster import Cluster
 from stellwerk.settings.types import Secret as SecretValue
 
 from .conftest import Load, host_of
 
 MASTER = Endpoint("198.18.0.31", 6379)
+ROLES: tuple[redis.Role, ...] = ("slave", "master")
 NASTY = 'ab"cd\\ef#gh\'"'
 
 
@@ -32,35 +33,38 @@ def live(cluster: Cluster, **changed: str) -> dict[str, Any]:
         "masterauth": hashlib.sha256(password.encode()).hexdigest(),
         **{name.replace("_", "-"): value for name, value in changed.items()},
     }
-    return {"redis": {"6379": {"config": config}}}
+    parameters = sorted(settings.redis.parameters)
+    server = {"config": config, "parameters": parameters, "replication": {"role": "slave"}}
+    return {"redis": {"6379": server}}
 
 
-def commands(cluster: Cluster, facts: Mapping[str, Any]) -> tuple[RedisCommands, ...]:
-    return redis.live_commands(cluster, host_of(cluster, "caches"), facts)
-
-
-def test_a_redis_that_runs_as_wanted_is_told_nothing(cluster: Cluster) -> None:
-    assert commands(cluster, live(cluster)) == ()
-
-
-def test_a_redis_that_does_not_answer_is_told_nothing(cluster: Cluster) -> None:
-    assert commands(cluster, {}) == ()
-    assert commands(cluster, {"redis": {"6379": {"error": "cannot connect"}}}) == ()
-
-
-def test_only_what_differs_is_set_and_then_kept(cluster: Cluster) -> None:
-    (told,) = commands(cluster, live(cluster, maxmemory="1", timeout="0"))
-    assert told.commands == (
-        ("CONFIG", "SET", "maxmemory", str(1024**3)),
-        ("CONFIG", "SET", "timeout", "300"),
-        ("CONFIG", "REWRITE"),
+def told(cluster: Cluster, facts: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...]:
+    """The documents that go to the host for its servers, whatever their role."""
+    host = host_of(cluster, "caches")
+    return tuple(
+        request.document
+        for role in ROLES
+        for request in redis.settings_requests(cluster, host, facts, role)
     )
 
 
+def test_a_redis_that_runs_as_wanted_is_told_nothing(cluster: Cluster) -> None:
+    assert told(cluster, live(cluster)) == ()
+
+
+def test_a_redis_that_does_not_answer_is_told_nothing(cluster: Cluster) -> None:
+    assert told(cluster, {}) == ()
+    assert told(cluster, {"redis": {"6379": {"error": "cannot connect"}}}) == ()
+
+
+def test_only_what_differs_is_set(cluster: Cluster) -> None:
+    (found,) = told(cluster, live(cluster, maxmemory="1", timeout="0"))
+    assert found["settings"] == {"maxmemory": str(1024**3), "timeout": "300"}
+
+
 def test_a_secret_is_compared_by_digest_and_named_but_not_sent(cluster: Cluster) -> None:
-    (told,) = commands(cluster, live(cluster, masterauth="another digest"))
-    assert told.commands[0] == ("CONFIG", "SET", "masterauth", Secret("redis.replication"))
-    assert {"secret": "redis.replication"} in told.document()["commands"][0]
+    (found,) = told(cluster, live(cluster, masterauth="another digest"))
+    assert found["settings"] == {"masterauth": {"secret": "redis.replication"}}
 
 
 @pytest.mark.parametrize(
@@ -87,15 +91,101 @@ def test_a_value_is_the_same_in_every_spelling(
     wanted = load({f"redis.parameters.{name}": given_value})
     facts = live(wanted, **{name: shown})
     facts["redis"]["6379"]["config"][name] = shown
-    assert commands(wanted, facts) == ()
+    assert told(wanted, facts) == ()
 
 
 def test_a_directive_that_redis_does_not_know_is_sent_so_that_redis_refuses_it(load: Load) -> None:
     wanted = load({"redis.parameters.maxmemori": "1gb"})
     facts = live(wanted)
     del facts["redis"]["6379"]["config"]["maxmemori"]
-    (told,) = commands(wanted, facts)
-    assert told.commands[0] == ("CONFIG", "SET", "maxmemori", "1gb")
+    (found,) = told(wanted, facts)
+    assert found["settings"] == {"maxmemori": "1gb"}
+
+
+def test_a_further_directive_that_is_taken_back_gets_redis_own_value(cluster: Cluster) -> None:
+    facts = live(cluster)
+    facts["redis"]["6379"]["parameters"] = ["databases"]
+    (found,) = told(cluster, facts)
+    assert (found["settings"], found["parameters"]) == ({}, [])
+    assert found["to_default"] == ["databases"]
+
+
+def test_a_further_directive_that_became_a_setting_is_not_taken_back(cluster: Cluster) -> None:
+    facts = live(cluster)
+    facts["redis"]["6379"]["parameters"] = ["maxmemory"]
+    (found,) = told(cluster, facts)
+    assert found["to_default"] == []
+
+
+def test_only_values_that_are_still_wanted_are_restarted_for(cluster: Cluster) -> None:
+    facts = live(cluster)
+    server = facts["redis"]["6379"]
+    server["waits_for_restart"] = {"tcp-backlog": "600", "databases": "32"}
+    (request,) = redis.restarts(cluster, host_of(cluster, "caches"), facts, "slave")
+    assert request.document["directives"] == {"databases": "32"}
+    assert redis.restarts(cluster, host_of(cluster, "caches"), facts, "master") == ()
+
+
+def test_what_an_interrupted_run_has_restarted_for_is_not_restarted_for_again(
+    cluster: Cluster,
+) -> None:
+    facts = live(cluster, databases="32")
+    facts["redis"]["6379"]["waits_for_restart"] = {"databases": "32"}
+    assert redis.restarts(cluster, host_of(cluster, "caches"), facts, "slave") == ()
+
+
+def test_a_server_that_is_not_declared_is_removed_as_what_it_is(single: Cluster) -> None:
+    host = host_of(single, "caches")
+    running = {
+        "6379": {"replication": {"role": "slave"}},
+        "6390": {"replication": {"role": "master"}},
+        "6391": {"error": "cannot connect"},
+    }
+    facts = {"redis": running}
+    (silent,), (master,) = (
+        [request.document for request in redis.removals(single, host, facts, role)]
+        for role in ROLES
+    )
+    assert (silent["port"], master["port"]) == (6391, 6390)
+    assert master["files"] == ["/etc/redis/redis-6390.conf"]
+    assert master["stamps"] == ["redis-6390"]
+    assert master["replicas"] == [["192.0.2.1", 6379], ["192.0.2.1", 6380]]
+
+
+def test_what_was_set_but_not_kept_is_kept_by_the_next_run(cluster: Cluster) -> None:
+    facts = live(cluster)
+    facts["redis"]["6379"]["unsaved"] = True
+    (found,) = told(cluster, facts)
+    assert found["settings"] == {}
+
+
+def test_the_users_stay_until_the_last_server_of_a_host_has_left(cluster: Cluster) -> None:
+    leaving = host_of(cluster, "balancers")
+    both = {
+        "6379": {"replication": {"role": "slave"}},
+        "6380": {"replication": {"role": "master"}},
+    }
+    (first,) = redis.removals(cluster, leaving, {"redis": both}, "slave")
+    assert first.document["files"] == ["/etc/redis/redis-6379.conf"]
+    del both["6379"]
+    (last,) = redis.removals(cluster, leaving, {"redis": both}, "master")
+    assert "/etc/redis/users.acl" in last.document["files"]
+
+
+def test_a_host_that_leaves_keeps_no_users(cluster: Cluster) -> None:
+    leaving = host_of(cluster, "balancers")
+    facts = {"redis": {"6379": {"replication": {"role": "slave"}}}, "sentinel": {"26379": {}}}
+    (server,) = redis.removals(cluster, leaving, facts, "slave")
+    (watcher,) = sentinel.removals(leaving, facts)
+    assert set(server.document["files"]) == {
+        "/etc/redis/redis-6379.conf",
+        "/etc/redis/users.acl",
+    }
+    assert set(watcher.document["files"]) == {
+        "/etc/redis/sentinel-26379.conf",
+        "/etc/stellwerk/credentials/redis.sentinel",
+    }
+    assert sentinel.removals(host_of(cluster, "sentinels"), facts) == ()
 
 
 def test_one_cache_host_runs_a_replica_beside_its_master_that_writes_do_not_wait_for(
@@ -121,7 +211,7 @@ def test_two_cache_hosts_run_one_server_each_and_a_lone_master_takes_no_writes(
 def test_all_but_the_master_start_as_replicas_of_it(cluster: Cluster) -> None:
     first, second = cluster.group("caches")
     seeds = {
-        one.name: redis.configs(cluster, one, MASTER)[1].files[0].content for one in (first, second)
+        one.name: redis.configs(cluster, one, MASTER)[0].files[0].content for one in (first, second)
     }
     assert "replicaof" not in seeds["cache-1"]
     assert "replicaof 198.18.0.31 6379" in seeds["cache-2"].splitlines()
@@ -131,7 +221,7 @@ def test_the_users_file_holds_digests_only_and_no_user_may_do_all_but_the_admin(
     cluster: Cluster,
 ) -> None:
     settings = host_of(cluster, "caches").settings
-    text = redis.acl(settings)
+    text = redis_users.acl(settings, {})
     for name in ("admin", "app", "monitor", "replication", "sentinel"):
         value = getattr(settings.redis.passwords, name).get_secret_value()
         assert value not in text
@@ -190,7 +280,13 @@ def test_redis_itself_reads_a_secret_full_of_quotes(tmp_path: Path) -> None:
 def watching(cluster: Cluster, **changed: str) -> dict[str, Any]:
     settings = host_of(cluster, "sentinels").settings
     options = {**sentinel.options(cluster, settings), **changed}
-    return {"sentinel": {"26379": {"masters": {settings.sentinel.master_name: options}}}}
+    password = secret_digest(settings.sentinel.password)
+    found = {
+        "masters": {settings.sentinel.master_name: options},
+        "accepts": [password],
+        "tells": password,
+    }
+    return {"sentinel": {"26379": found}}
 
 
 def test_a_sentinel_that_runs_as_wanted_is_told_nothing(cluster: Cluster) -> None:
@@ -201,13 +297,12 @@ def test_a_sentinel_that_runs_as_wanted_is_told_nothing(cluster: Cluster) -> Non
 
 def test_only_what_differs_is_set_on_a_sentinel_and_then_kept(cluster: Cluster) -> None:
     host = host_of(cluster, "sentinels")
-    (told,) = sentinel.live_commands(cluster, host, watching(cluster, quorum="1"))
+    (found,) = sentinel.live_commands(cluster, host, watching(cluster, quorum="1"))
     name = host.settings.sentinel.master_name
-    assert told.sentinel
-    assert told.commands == (
-        ("SENTINEL", "SET", name, "quorum", "2"),
-        ("SENTINEL", "FLUSHCONFIG"),
-    )
+    assert found.document["commands"] == [
+        ["SENTINEL", "SET", name, "quorum", "2"],
+        ["SENTINEL", "FLUSHCONFIG"],
+    ]
 
 
 def test_the_quorum_is_the_majority_unless_it_is_set(
@@ -219,7 +314,9 @@ def test_the_quorum_is_the_majority_unless_it_is_set(
 
 
 def test_a_sentinel_starts_with_the_master_as_it_is_known(cluster: Cluster) -> None:
-    seed, password = sentinel.configs(cluster, host_of(cluster, "sentinels"), MASTER)
+    host = host_of(cluster, "sentinels")
+    (seed,) = sentinel.configs(cluster, host, MASTER)
+    (password,) = sentinel.passwords(host)
     assert "sentinel monitor aktienanalyse-redis 198.18.0.31 6379 2" in seed.files[0].content
     assert seed.files[0].seed
     assert seed.files[0].mode == 0o640

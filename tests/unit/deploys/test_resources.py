@@ -34,17 +34,54 @@ def test_what_is_active_as_wanted_is_left_alone() -> None:
         ({"stamps": {}}, "not installed yet"),
         ({"stamps": {"nginx": {"digest": "old"}}}, "not active yet"),
         ({"stamps": {"nginx": {"digest": ""}}}, "not active yet"),
-        ({"files": {}}, "/etc/nginx/nginx.conf differs"),
-        ({"files": {FILE.path: None}}, "/etc/nginx/nginx.conf differs"),
-        ({"files": {FILE.path: {"link": "/elsewhere"}}}, "/etc/nginx/nginx.conf differs"),
-        ({"files": {FILE.path: {**FILE.as_fact(), "mode": 0o644}}}, "nginx.conf differs"),
-        ({"files": {FILE.path: {**FILE.as_fact(), "owner": "nobody"}}}, "nginx.conf differs"),
+        ({"files": {}}, "nginx.conf is missing"),
+        ({"files": {FILE.path: None}}, "nginx.conf is missing"),
+        (
+            {"files": {}, "stamps": {"nginx": {"digest": "old", "files": ["/other"]}}},
+            "nginx.conf is new",
+        ),
+        ({"files": {FILE.path: {"link": "/elsewhere"}}}, "nginx.conf differs"),
+        ({"files": {FILE.path: {**FILE.as_fact(), "sha256": "0"}}}, "nginx.conf differs"),
+        (
+            {"files": {FILE.path: {**FILE.as_fact(), "mode": 0o644}}},
+            "nginx.conf has mode 0644, not 0640",
+        ),
+        (
+            {"files": {FILE.path: {**FILE.as_fact(), "owner": "nobody"}}},
+            "nginx.conf belongs to nobody:www-data, not root:www-data",
+        ),
+        (
+            {"units": {UNIT: {"ActiveState": "active", "UnitFileState": "disabled"}}},
+            "nginx.service is disabled",
+        ),
+        (
+            {"units": {UNIT: {"ActiveState": "active", "UnitFileState": "masked"}}},
+            "nginx.service is masked",
+        ),
         ({"units": {}}, "nginx.service is not active"),
         ({"units": {UNIT: {"ActiveState": "failed"}}}, "nginx.service is not active"),
     ],
 )
 def test_what_differs_is_the_reason(changed: dict[str, Any], reason: str) -> None:
     assert why_install(CONFIG, facts_of(CONFIG, **changed)).endswith(reason)
+
+
+FOLDER = Directory("/var/lib/sample", 0o700)
+
+
+@pytest.mark.parametrize(
+    ("present", "reason"),
+    [
+        ({}, ""),  # a stamp of before named no folders
+        ({FOLDER.path: FOLDER.as_fact()}, ""),
+        ({FOLDER.path: None}, "/var/lib/sample is missing"),
+        ({FOLDER.path: {**FOLDER.as_fact(), "mode": 0o755}}, "has mode 0755, not 0700"),
+    ],
+)
+def test_a_folder_that_differs_is_the_reason(present: dict[str, Any], reason: str) -> None:
+    config = replace(CONFIG, directories=(FOLDER,))
+    assert why_install(config, facts_of(config, folders=present)).endswith(reason)
+    assert bool(reason) == bool(why_install(config, facts_of(config, folders=present)))
 
 
 def test_a_bare_host_needs_everything() -> None:

@@ -18,6 +18,7 @@ from deploys.host import (
     pin,
     redis,
     release,
+    stamps,
     transaction,
 )
 
@@ -129,15 +130,17 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     host.program("dpkg", "")
     monkeypatch.setenv("PATH", f"{host.programs}:{os.environ['PATH']}")
     monkeypatch.setenv("UNITS", str(host.units))
-    for module in (transaction, facts):
+    for module in (transaction, stamps):
         monkeypatch.setattr(module, "STAMPS", host.state / "stamps")
     monkeypatch.setattr(transaction, "STAGING", host.state / "staging")
     monkeypatch.setattr(transaction, "BACKUPS", host.state / "backups")
     for module in (generations, pin):
         monkeypatch.setattr(module, "UNITS", host.folder / "system")
     monkeypatch.setattr(generations, "GENERATIONS", host.folder / "generations")
-    monkeypatch.setattr(pin, "AGENT_CONFIGURATION", host.folder / "agent.json")
-    monkeypatch.setattr(redis, "CREDENTIALS", host.state / "credentials")
+    for module in (facts, pin):
+        monkeypatch.setattr(module, "AGENT_CONFIGURATION", host.folder / "agent.json")
+    for module in (redis, generations):
+        monkeypatch.setattr(module, "CREDENTIALS", host.state / "credentials")
     monkeypatch.setattr(release, "COMMAND", host.folder / "stellwerk")
     monkeypatch.setattr(packages, "LOG", host.folder / "packages.log")
     monkeypatch.setattr(packages, "UPDATES", host.folder / "updates")
@@ -176,6 +179,7 @@ def configuration(*files: dict[str, Any], **changed: Any) -> dict[str, Any]:
         "activate": {"unit": None, "how": "reload", "commands": [], "daemon_reload": False},
         "health": [],
         "health_seconds": 0,
+        "lasting": [],
         **changed,
     }
 

@@ -122,7 +122,7 @@ def test_an_instance_that_is_declared_no_more_is_stopped_and_its_pin_taken_off(a
     pin.pin(f"shop:8101:{OLD}")
     app.unit("shop@8101.service")
     (app.folder / "agent.json").write_text(json.dumps({"services": {}}))
-    pin.remove_instances({"instances": ["shop@8101", "shop@8102"]})
+    pin.remove_instances({"instances": ["shop@8101", "shop@8102"], "keep": 3, "kept": []})
     assert not app.is_active("shop@8101.service")
     assert links(app) == {}
     assert not app.calls("8102")

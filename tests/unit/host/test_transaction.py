@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from deploys.host import checks, facts, transaction
+from deploys.host import checks, facts, stamps, transaction
 from deploys.host.command import Failure
 
 from .conftest import Host, activating, configuration, file_of, python
@@ -194,7 +194,7 @@ def test_a_run_killed_before_the_activation_makes_the_next_one_activate(
         with pytest.raises(Killed):
             transaction.install(document)
     assert path.read_text() == "new"
-    assert facts.stamps().get("sample", {"digest": ""})["digest"] == ""
+    assert stamps.read_all().get("sample", {"digest": ""})["digest"] == ""
     transaction.install(document)
     assert host.calls(f"systemctl start {UNIT}")
     assert stamp_of(host)["digest"] == "new"
@@ -363,3 +363,45 @@ def test_a_folder_gets_its_mode(host: Host) -> None:
         pytest.skip("only root may give folders away")
     transaction.install(configuration(directories=[made]))
     assert mode_of(host.root / "made") == 0o750
+
+
+def test_a_file_that_is_no_part_of_it_any_more_is_removed_and_comes_back_on_failure(
+    host: Host,
+) -> None:
+    old, new = host.root / "old.conf", host.root / "new.conf"
+    transaction.install(configuration(file_of(old, "old"), digest="old"))
+    host.unit(UNIT, accepts="exit 1")
+    failing = configuration(file_of(new, "new"), activate=activating(UNIT, "restart"))
+    with pytest.raises(Failure):
+        transaction.install(failing)
+    assert files_under(host.root) == {"old.conf": b"old"}
+    transaction.install(configuration(file_of(new, "new")))
+    assert files_under(host.root) == {"new.conf": b"new"}
+    assert b"old" in files_under(host.state / "backups").values()
+
+
+def test_a_seed_that_is_no_part_of_it_any_more_is_removed(host: Host) -> None:
+    seed, other = host.root / "a.servers", host.root / "other"
+    transaction.install(configuration(file_of(seed, "seed", seed=True), digest="old"))
+    transaction.install(configuration(file_of(other, "other")))
+    assert files_under(host.root) == {"other": b"other"}
+
+
+def test_a_file_that_another_configuration_took_over_stays(host: Host) -> None:
+    path = host.root / "shared"
+    transaction.install(configuration(file_of(path, "shared"), digest="old"))
+    transaction.install(configuration(file_of(path, "shared"), name="other"))
+    transaction.install(configuration())
+    assert path.exists()
+
+
+def test_files_in_lasting_folders_stay_until_they_are_removed_by_others(host: Host) -> None:
+    path = host.root / "generations" / "1"
+    transaction.install(configuration(file_of(path, "one"), digest="old"))
+    lasting = [str(path.parent)]
+    transaction.install(configuration(lasting=lasting))
+    assert path.exists()
+    assert stamps.read("sample")["former"] == [str(path)]
+    path.unlink()
+    transaction.install(configuration(lasting=lasting))
+    assert stamps.read("sample")["former"] == []

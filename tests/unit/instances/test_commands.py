@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 from psycopg import sql
 
 from stellwerk.cli import main
+from stellwerk.database.logins import login_of
 from stellwerk.instances import access, looking
 from stellwerk.instances.grants import LedgerRoles, grant_statements
 from stellwerk.instances.migrations import migration_statements
@@ -129,7 +130,10 @@ def server() -> Iterator[Server]:
         pytest.skip("no PostgreSQL server is installed here")
     with running(binaries) as started:
         for role in (ROLES.agent, ROLES.ledger):
-            started.psql(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+            login = login_of(role, PASSWORD)
+            started.psql(
+                f"CREATE ROLE {role};CREATE ROLE {login} LOGIN PASSWORD '{PASSWORD}' IN ROLE {role}"
+            )
         yield started
 
 

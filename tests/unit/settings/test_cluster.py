@@ -136,6 +136,22 @@ def test_a_quorum_that_cannot_be_reached_is_refused(site: Site) -> None:
     )
 
 
+def test_more_replicas_than_there_are_cannot_be_needed_to_write(site: Site) -> None:
+    site.write("inventory", one_of_each(caches=2, sentinels=3))
+    assert site.problems({"redis.min_replicas_to_write": 2})[0] == (
+        "host caches0: redis.min_replicas_to_write: 2 is not accepted: expected at most 1, the"
+        " number of replicas, or no write would be taken"
+    )
+
+
+@pytest.mark.parametrize("directive", ["bind", "masterauth", "tls-port", "REPLICAOF"])
+def test_a_directive_that_the_cluster_stands_on_is_no_further_one(
+    site: Site, directive: str
+) -> None:
+    (problem,) = set(site.problems({"redis.parameters": {directive: "x"}}))
+    assert "expected another one, as Stellwerk sets this one itself" in problem
+
+
 def test_two_hosts_cannot_have_one_address(site: Site) -> None:
     site.write("inventory", 'apps = ["198.18.0.1", ("a", {"address": "198.18.0.1"})]')
     assert site.problems() == ("host a: has the same address as host 198.18.0.1 (198.18.0.1)",)

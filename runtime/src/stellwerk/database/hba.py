@@ -17,9 +17,10 @@ def render_hba(database: str, entries: Iterable[tuple[str, str]], *, tls: bool =
     """The whole pg_hba.conf, the same for any order of `entries`.
 
     `entries` are pairs of role and address: an IPv4 or IPv6 address, or a network in CIDR notation.
-    Each admits that role to `database` from there with a SCRAM password, over TLS only where `tls`
-    is set. Locally the system user postgres needs no password, all others do. Raises `HbaError`
-    for a name pg_hba.conf cannot hold, or an address that is none or that is the whole internet.
+    Each admits the logins of that role, its members, to `database` from there with a SCRAM
+    password, over TLS only where `tls` is set. Locally the system user postgres needs no password,
+    all others do. Raises `HbaError` for a name pg_hba.conf cannot hold, or an address that is none
+    or that is the whole internet.
     """
     host = "hostssl" if tls else "host"
     name = _quoted(database)
@@ -27,7 +28,7 @@ def render_hba(database: str, entries: Iterable[tuple[str, str]], *, tls: bool =
         "local all postgres peer",
         "local all all scram-sha-256",
         *(
-            f"{host} {name} {_quoted(role)} {network} scram-sha-256"
+            f"{host} {name} +{_quoted(role)} {network} scram-sha-256"
             for role, network in _sorted_networks(entries)
         ),
     ]

@@ -56,18 +56,41 @@ class Role:
 
 @dataclass(frozen=True)
 class RoleState:
-    """A role as the server has it; the names of its settings are in lower case."""
+    """A role as the server has it, with the number of its sessions; the names of its settings are
+    in lower case.
+    """
 
     attributes: frozenset[Attribute] = frozenset()
     connection_limit: int = UNLIMITED
     verifier: str | None = field(default=None, repr=False)
     settings: Mapping[str, str] = field(default_factory=dict)
     memberships: frozenset[str] = frozenset()
+    sessions: int = 0
 
 
 def random_salt() -> bytes:
     """A fresh salt for one verifier."""
     return secrets.token_bytes(SALT_BYTES)
+
+
+def removal_statements(
+    names: Iterable[str], present: Mapping[str, RoleState], database: str, heir: str
+) -> Iterator[Statement]:
+    """What removes the named roles, as far as they exist.
+
+    What they own in `database` goes to `heir`; where they own something in another database, the
+    server refuses, and says what.
+    """
+    for name in sorted(set(names) & present.keys()):
+        role = quote_identifier(name)
+        steps = (
+            "BEGIN",
+            f"REASSIGN OWNED BY {role} TO {quote_identifier(heir)}",
+            f"DROP OWNED BY {role}",
+            f"DROP ROLE {role}",
+            "COMMIT",
+        )
+        yield Statement(f"remove role {name}", ";\n".join(steps), database)
 
 
 def role_statements(

@@ -39,6 +39,9 @@ SELECT json_build_object(
       'connection_limit', role.rolconnlimit,
       'verifier', role.rolpassword,
       'settings', coalesce(config.setconfig, ARRAY[]::text[]),
+      'sessions', (
+        SELECT count(*) FROM pg_catalog.pg_stat_activity AS session
+        WHERE session.usesysid = role.oid),
       'memberships', ARRAY(
         SELECT DISTINCT granted.rolname
         FROM pg_catalog.pg_auth_members AS membership
@@ -288,6 +291,7 @@ def _role(answer: Mapping[str, Any]) -> RoleState:
         verifier=answer["verifier"],
         settings=_role_settings(answer["settings"]),
         memberships=frozenset(answer["memberships"]),
+        sessions=answer["sessions"],
     )
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from stellwerk.database.logins import login_of
 from stellwerk.instances.availability import Cluster
 from stellwerk.instances.configuration import LedgerAddress
 from stellwerk.instances.model import Snapshot
@@ -68,8 +69,8 @@ def opened(*, changes: bool) -> Access:
     Raises AccessError where this user or host may not, SettingsError for a wrong settings file.
     """
     host = read_host_file(_settings_file())
-    role, password = _credential(host, changes=changes)
-    return Access(host, Ledger(_address(host, role), password, "stellwerk"), operator())
+    login, password = _credential(host, changes=changes)
+    return Access(host, Ledger(_address(host, login), password, "stellwerk"), operator())
 
 
 def _settings_file() -> Path:
@@ -77,11 +78,12 @@ def _settings_file() -> Path:
 
 
 def _credential(host: HostFile, *, changes: bool) -> tuple[str, str]:
+    """The login and password of this host."""
     roles = host.settings.postgresql.roles
     usable = {_LEDGER: roles.ledger} if changes else {_LEDGER: roles.ledger, _AGENT: roles.agent}
     for name, role in usable.items():
         try:
-            return role, (FOLDER / "credentials" / name).read_text(encoding="utf-8").rstrip("\n")
+            password = (FOLDER / "credentials" / name).read_text(encoding="utf-8").rstrip("\n")
         except FileNotFoundError:
             continue
         except OSError as error:
@@ -89,6 +91,7 @@ def _credential(host: HostFile, *, changes: bool) -> tuple[str, str]:
                 f"{error.filename}: cannot be read: {error.strerror}; run this as root:"
                 " sudo stellwerk ..."
             ) from None
+        return login_of(role, password), password
     groups = _CHANGING_GROUPS if changes else _READING_GROUPS
     what = "change" if changes else "read"
     raise AccessError(
@@ -105,7 +108,7 @@ def _either(names: list[str]) -> str:
     return " or ".join(names) if names else "a host in monitors or databases"
 
 
-def _address(host: HostFile, role: str) -> LedgerAddress:
+def _address(host: HostFile, login: str) -> LedgerAddress:
     databases = host.group("databases")
     if not databases:
         raise AccessError("the cluster has no host in databases, and so no ledger of instances")
@@ -114,6 +117,6 @@ def _address(host: HostFile, role: str) -> LedgerAddress:
         host=databases[0].address,
         port=postgresql.port,
         database=postgresql.database,
-        user=role,
+        user=login,
         tls_authority=str(FOLDER / _AUTHORITY) if host.settings.tls.enabled else None,
     )

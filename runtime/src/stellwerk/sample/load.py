@@ -34,9 +34,12 @@ class Calculator:
 
     def close(self) -> None:
         """End the running calculation and forget those that wait."""
+        if self._worker is None:
+            return
+        # In this order: a worker that is stopped first takes up the next one meanwhile.
+        self._worker.shutdown(wait=False, cancel_futures=True)
         self._stopped.set()
-        if self._worker is not None:
-            self._worker.shutdown(wait=True, cancel_futures=True)
+        self._worker.shutdown(wait=True)
 
     def _burn(self, seconds: float) -> float:
         began = time.monotonic()

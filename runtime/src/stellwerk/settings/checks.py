@@ -37,6 +37,13 @@ def cluster_problems(cluster: Cluster) -> Iterator[str]:
             f"group sentinels: {len(caches)} hosts in caches need at least {MINIMUM_SENTINELS}"
             f" Sentinels for a failover, not {len(sentinels)}"
         )
+    for host in caches:
+        replicas, needed = len(caches) - 1, host.settings.redis.min_replicas_to_write
+        if replicas and needed > replicas:
+            yield (
+                f"host {host.name}: redis.min_replicas_to_write: {needed} is not accepted: expected"
+                f" at most {replicas}, the number of replicas, or no write would be taken"
+            )
     for host in sentinels:
         if (quorum := host.settings.sentinel.quorum_of(len(sentinels))) > len(sentinels):
             yield (

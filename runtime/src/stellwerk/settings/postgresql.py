@@ -70,6 +70,11 @@ class Postgresql(Model):
     passwords: PostgresqlPasswords = Field(
         default_factory=PostgresqlPasswords, description="Their passwords."
     )
+    remove_roles: list[Identifier] = Field(
+        default=[],
+        description="Roles to remove, where they exist; what they own goes to the owner. Roles are"
+        " removed on request only, databases never.",
+    )
     hba_extra: list[Line] = Field(default=[], description="Lines to add to pg_hba.conf.")
     allow_restart: bool | None = Field(
         None,
@@ -115,6 +120,13 @@ class Postgresql(Model):
     parameters: dict[Identifier, bool | int | float | Line] = Field(
         default={}, description="Parameters taken as they are, whatever tuning would say."
     )
+
+    @model_validator(mode="after")
+    def _no_needed_role_is_removed(self) -> Self:
+        needed = {"postgres", *self.roles.model_dump().values()}
+        if wrong := sorted(needed.intersection(self.remove_roles)):
+            raise ValueError(f"expected remove_roles to name none that is needed ({wrong[0]})")
+        return self
 
     @model_validator(mode="after")
     def _log_sizes_are_ordered(self) -> Self:

@@ -1,8 +1,8 @@
 """Settings of the Redis servers and of the clients that talk to them (spec 3.1)."""
 
-from typing import Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from stellwerk.settings.model import Model, Threshold
 from stellwerk.settings.types import (
@@ -17,6 +17,36 @@ from stellwerk.settings.types import (
     SecondsOrZero,
     Secret,
 )
+
+OWN_DIRECTIVES: Final = frozenset(
+    {
+        "aclfile",
+        "bind",
+        "daemonize",
+        "dbfilename",
+        "dir",
+        "include",
+        "logfile",
+        "masterauth",
+        "masteruser",
+        "pidfile",
+        "port",
+        "replica-announce-ip",
+        "replica-announce-port",
+        "replicaof",
+        "requirepass",
+        "slaveof",
+        "supervised",
+        "user",
+    }
+)
+"""Directives by which servers, Sentinels and the deploy find and enter each other; so is tls-*."""
+
+
+def _further(name: str) -> str:
+    if name.lower() in OWN_DIRECTIVES or name.lower().startswith("tls-"):
+        raise ValueError("expected another one, as Stellwerk sets this one itself")
+    return name
 
 
 class SavePoint(Model):
@@ -98,7 +128,6 @@ class Redis(Model):
     loglevel: Literal["debug", "verbose", "notice", "warning"] = Field(
         "notice", description="What is logged."
     )
-    log_directory: Line = Field("/var/log/redis", description="Folder of the log files.")
     min_replicas_to_write: CountOrZero = Field(
         1, description="Replicas a master needs to take writes, where there are two hosts or more."
     )
@@ -112,8 +141,10 @@ class Redis(Model):
     eviction_watch_percent: Percent = Field(
         85, description="Share of maxmemory from which on evictions are reported."
     )
-    parameters: dict[Line, Line] = Field(
-        default={}, description="Further directives of redis.conf, by name."
+    parameters: dict[Annotated[Line, AfterValidator(_further)], Line] = Field(
+        default={},
+        description="Further directives of redis.conf, by name; one that is taken out again gets"
+        " Redis' own value.",
     )
     passwords: RedisPasswords = Field(default_factory=RedisPasswords, description="Its users'.")
     client: RedisClient = Field(default_factory=RedisClient, description="Our clients.")
