@@ -86,6 +86,35 @@ def test_damage_before_the_end_is_said_and_nothing_is_skipped(tmp_path: Path) ->
         opened(tmp_path)
 
 
+def test_damage_in_the_last_file_is_told_from_a_record_that_was_cut_off(tmp_path: Path) -> None:
+    with_journal(tmp_path, adding("a", "b"))
+    (segment,) = tmp_path.glob("0*.journal")
+    data = bytearray(segment.read_bytes())
+    data[20] ^= 1
+    segment.write_bytes(data)
+    with pytest.raises(JournalError, match=r"damaged after 0 records"):
+        opened(tmp_path)
+
+
+def test_zeros_after_a_loss_of_power_are_no_record(tmp_path: Path) -> None:
+    with_journal(tmp_path, adding("a"))
+    (segment,) = tmp_path.glob("0*.journal")
+    segment.write_bytes(segment.read_bytes() + bytes(4096))
+    with_journal(tmp_path, adding("b"))
+    assert keys(tmp_path) == ["a", "b"]
+
+
+def test_what_was_applied_is_not_recovered_again(tmp_path: Path) -> None:
+    async def act(journal: Journal) -> None:
+        records = [await journal.append("layer", key, b"", b"") for key in "abc"]
+        journal.forget(records[1].sequence)
+
+    with_journal(tmp_path, act)
+    assert keys(tmp_path) == ["c"]
+    (tmp_path / "applied").write_text("torn")
+    assert keys(tmp_path) == ["a", "b", "c"]
+
+
 def test_one_process_at_a_time_has_a_journal(tmp_path: Path) -> None:
     async def act(_: Journal) -> None:
         with pytest.raises(JournalError, match="another process"):

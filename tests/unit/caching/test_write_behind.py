@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,15 @@ class Database:
         self.open = asyncio.Event()
         self.open.set()
         self.batches: list[list[Any]] = []
+        self.made: list[datetime] = []
+        self.connected: list[Connection] = []
 
     async def connect(self) -> Connection:
         """A connection, unless it is down."""
         if self.down:
             raise OSError("the database is down")
-        return await psycopg.AsyncConnection.connect(self.dsn, autocommit=True)
+        self.connected.append(await psycopg.AsyncConnection.connect(self.dsn, autocommit=True))
+        return self.connected[-1]
 
     async def apply(self, connection: Connection, writes: Sequence[Write]) -> None:
         """Store the writes."""
@@ -72,6 +76,7 @@ class Database:
             raise psycopg.OperationalError("the connection is lost")
         await self.open.wait()
         self.batches.append([write.fields["id"] for write in writes])
+        self.made += [write.made for write in writes]
         for write in writes:
             await connection.execute(
                 "INSERT INTO items (id, value, times) VALUES (%s, %s, 1)"
@@ -229,6 +234,70 @@ def test_a_database_that_is_away_costs_time_and_no_write(
 
     behind(redis, postgres, tmp_path, act)
     assert items(postgres) == dict.fromkeys(range(30), ("value", 1))
+
+
+@pytest.mark.parametrize(
+    ("trouble", "end"),
+    [
+        ("ALTER TABLE cache_journals RENAME TO gone", "ALTER TABLE gone RENAME TO cache_journals"),
+        (
+            "ALTER SYSTEM SET default_transaction_read_only = on; SELECT pg_reload_conf()",
+            "SET default_transaction_read_only = off;"
+            " ALTER SYSTEM RESET default_transaction_read_only; SELECT pg_reload_conf()",
+        ),
+    ],
+    ids=["a missing table", "a server that takes no writes"],
+)
+def test_a_database_in_trouble_is_not_blamed_on_a_write(
+    redis: RedisServer, postgres: Server, tmp_path: Path, trouble: str, end: str
+) -> None:
+    async def act(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+        _each(postgres, trouble)
+        try:
+            await writes.write(layer, "value", shop=1, id=1)
+            tried = len(database.connected)
+            await until(lambda: len(database.connected) > tried + 5)
+            assert (writes.pending, writes.refused()) == (1, [])
+        finally:
+            _each(postgres, end)
+        await writes.drained()
+
+    behind(redis, postgres, tmp_path, act, attempts=2)
+    assert items(postgres) == {1: ("value", 1)}
+
+
+def _each(postgres: Server, statements: str) -> None:
+    """Run statements, each in a transaction of its own."""
+    for statement in statements.split(";"):
+        postgres.psql(statement)
+
+
+def test_a_write_that_was_applied_is_not_pending_after_a_restart(
+    redis: RedisServer, postgres: Server, tmp_path: Path
+) -> None:
+    async def first(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+        await writes.write(layer, "before", shop=1, id=1)
+
+    async def again(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+        assert await layer.get(shop=1, id=1, load=Source("after").load) == "after"
+
+    behind(redis, postgres, tmp_path, first)
+    redis.command("FLUSHALL")
+    behind(redis, postgres, tmp_path, again)
+
+
+def test_an_applier_is_told_when_a_write_was_made(
+    redis: RedisServer, postgres: Server, tmp_path: Path
+) -> None:
+    async def act(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+        for number in (1, 2):
+            await writes.write(layer, "value", shop=1, id=number)
+        await writes.drained()
+        first, second = database.made
+        assert first <= second
+        assert second.tzinfo is UTC
+
+    behind(redis, postgres, tmp_path, act)
 
 
 def test_at_the_bound_a_write_waits_for_the_database(

@@ -5,6 +5,9 @@ are synced together next. A segment is removed once all of its records were appl
 at a time may have a journal open; one that is gone leaves it to whoever opens it next.
 
     record: length 4 | CRC 4 | content      content: MessagePack of a Record
+
+Beside them a small file says up to which number everything was applied. It is written after the
+database's commit and never synced, so it may say too little and never too much.
 """
 
 import asyncio
@@ -12,7 +15,7 @@ import fcntl
 import os
 import struct
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -27,8 +30,9 @@ SEGMENT_BYTES: Final = 8 * 1024**2
 """Size after which a segment is closed and the next begun."""
 
 _FRAME = struct.Struct("<II")
-_LENGTH_MAX: Final = 512 * 1024**2
 _IDENTITY: Final = "identity"
+_APPLIED: Final = "applied"
+_APPLIED_DIGITS: Final = 20
 _ASIDE: Final = "set-aside.journal"
 
 
@@ -62,10 +66,11 @@ class Journal:
     folder: Path
     identity: UUID
     recovered: list[Record]
-    """What was in it when it was opened, oldest first, whether applied already or not."""
+    """What was in it when it was opened, oldest first, but for what is known to be applied."""
     synced: Callable[[Record], None]
     """Called for each record that the disk has, in their order, before append returns."""
     _lock: int
+    _applied: int
     _segments: list[_Segment]
     _next: int
     _file: int = -1
@@ -85,6 +90,7 @@ class Journal:
 
     def forget(self, sequence: int) -> None:
         """Everything up to this number was applied: free the segments that are done with."""
+        os.pwrite(self._applied, b"%0*d" % (_APPLIED_DIGITS, sequence), 0)
         while len(self._segments) > 1 and self._segments[0].last <= sequence:
             self._segments.pop(0).path.unlink(missing_ok=True)
 
@@ -101,6 +107,7 @@ class Journal:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+        os.close(self._applied)
         os.close(self._lock)
 
     async def _sync(self) -> None:
@@ -166,19 +173,22 @@ def opened(folder: Path, synced: Callable[[Record], None] = lambda _: None) -> J
         os.close(lock)
         raise JournalError(f"The journal in {folder} is used by another process.") from None
     try:
+        applied = _applied(folder)
         segments, records = _recovered(folder)
         identity = _identity(folder)
+        mark = os.open(folder / _APPLIED, os.O_WRONLY | os.O_CREAT, 0o600)
     except BaseException:
         os.close(lock)
         raise
-    last = max((segment.last for segment in segments), default=0)
-    return Journal(folder, identity, records, synced, lock, segments, last + 1)
+    last = max([applied, *(segment.last for segment in segments)])
+    left = [record for record in records if record.sequence > applied]
+    return Journal(folder, identity, left, synced, lock, mark, segments, last + 1)
 
 
 def set_aside_in(folder: Path) -> list[Record]:
     """The writes that were set aside, with the reason."""
     path = folder / _ASIDE
-    return list(_records(path.read_bytes())) if path.exists() else []
+    return _whole(path.read_bytes())[0] if path.exists() else []
 
 
 def _recovered(folder: Path) -> tuple[list[_Segment], list[Record]]:
@@ -186,9 +196,8 @@ def _recovered(folder: Path) -> tuple[list[_Segment], list[Record]]:
     segments, records = [], []
     for path in paths:
         data = path.read_bytes()
-        found = list(_records(data))
-        size = sum(_FRAME.size + len(_encoder.encode(record)) for record in found)
-        if size < len(data) and path == paths[-1]:
+        found, size = _whole(data)
+        if size < len(data) and path == paths[-1] and not _goes_on(data, size):
             os.truncate(path, size)  # it was being written when the process ended
         elif size < len(data):
             raise JournalError(
@@ -202,16 +211,42 @@ def _recovered(folder: Path) -> tuple[list[_Segment], list[Record]]:
     return segments, records
 
 
-def _records(data: bytes) -> Iterator[Record]:
-    """The whole records; what was being written when the process ended is not one."""
-    at = 0
-    while at + _FRAME.size <= len(data):
-        length, checksum = _FRAME.unpack_from(data, at)
-        content = data[at + _FRAME.size : at + _FRAME.size + length]
-        if length > _LENGTH_MAX or len(content) < length or crc32(content) != checksum:
-            return
-        yield _decoder.decode(content)
-        at += _FRAME.size + length
+def _whole(data: bytes) -> tuple[list[Record], int]:
+    """The whole records, and where they end: what was being written then is none."""
+    found, at = [], 0
+    while (content := _content(data, at)) is not None:
+        try:
+            found.append(_decoder.decode(content))
+        except msgspec.MsgspecError:
+            break
+        at += _FRAME.size + len(content)
+    return found, at
+
+
+def _content(data: bytes, at: int) -> bytes | None:
+    """The content of the record that begins here; None where there is no whole one."""
+    if at + _FRAME.size > len(data):
+        return None
+    length, checksum = _FRAME.unpack_from(data, at)
+    content = data[at + _FRAME.size : at + _FRAME.size + length]
+    # Zeros, which a loss of power may leave, are no record, though their checksum is right.
+    is_whole = 0 < length == len(content) and crc32(content) == checksum
+    return content if is_whole else None
+
+
+def _goes_on(data: bytes, at: int) -> bool:
+    """Whether a whole record follows the one here, so that this one was whole once, too."""
+    if at + _FRAME.size > len(data):
+        return False
+    length, _ = _FRAME.unpack_from(data, at)
+    return _content(data, at + _FRAME.size + length) is not None
+
+
+def _applied(folder: Path) -> int:
+    """Up to which number everything is known to be applied."""
+    path = folder / _APPLIED
+    text = path.read_text("ascii", "replace") if path.exists() else ""
+    return int(text) if len(text) == _APPLIED_DIGITS and text.isdecimal() else 0
 
 
 def _framed(record: Record) -> bytes:

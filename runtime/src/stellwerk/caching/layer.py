@@ -201,10 +201,9 @@ class Layer(Generic[T]):
         at, lifetime = self._place(fields), self._lifetime(value)
         return Writing(at, self._seal(at, value, lifetime, tags), lifetime, tags)
 
-    def opened(self, key: str, envelope: bytes) -> T:
-        """The value that was sealed for this key. Raises UnreadableError."""
-        value: T = self._sealer.open(key, envelope).value
-        return value
+    def opened(self, key: str, envelope: bytes) -> Entry:
+        """What was sealed for this key. Raises UnreadableError."""
+        return self._sealer.open(key, envelope)
 
     async def set_sealed(self, writing: Writing) -> bool:
         """The same as set."""
@@ -301,7 +300,8 @@ class Layer(Generic[T]):
 
     def _pending(self, key: str) -> T:
         self.statistics.hits += 1
-        return self.opened(key, self.pending[key])
+        value: T = self.opened(key, self.pending[key]).value
+        return value
 
     def _place(self, fields: Mapping[str, object]) -> Place:
         return place(self.declaration, self.declaration.locate(fields))

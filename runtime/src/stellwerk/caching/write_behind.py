@@ -10,6 +10,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from typing import Any, Final, Self
 import msgspec
 import psycopg
 
-from stellwerk.caching.errors import DeclarationError, UnreadableError
+from stellwerk.caching.errors import DeclarationError
 from stellwerk.caching.extensions import prepared, restored
 from stellwerk.caching.journal import Journal, Record, opened, set_aside_in
 from stellwerk.caching.layer import Layer
@@ -38,20 +39,32 @@ ON CONFLICT (journal) DO UPDATE SET applied = cache_journals.applied RETURNING a
 """
 _ADVANCE: Final = "UPDATE cache_journals SET applied = %s WHERE journal = %s"
 
-_AWAY: Final = (psycopg.OperationalError, psycopg.InterfaceError, OSError, TimeoutError)
-"""Errors of a database that is away; of all others the write is to blame."""
+_BLAMED: Final = frozenset({"22", "23", "42", "44", "P0"})
+"""Classes of SQLSTATE that are the write's fault: its data, a constraint, a statement that names
+what is not there, a check option, an exception raised by a trigger. All others pass by themselves:
+a lost connection, a standby that takes no writes, a full disk, a deadlock.
+"""
 
 _logger = logging.getLogger(__name__)
 
 Connection = psycopg.AsyncConnection[Any]
 
 
+class _Refused(Exception):
+    """An applier refused a write, and would again."""
+
+
 @dataclass(frozen=True)
 class Write:
-    """A write to apply: the fields of its key, and the value."""
+    """A write to apply: the fields of its key, the value, and when it was made by Redis' clock.
+
+    Writes of one entry by several processes may be applied in another order than they were made:
+    an applier that compares `made` with what the database has lets the newest win.
+    """
 
     fields: Mapping[str, Any]
     value: Any
+    made: datetime
 
 
 Apply = Callable[[Connection, Sequence[Write]], Awaitable[None]]
@@ -158,7 +171,7 @@ class WriteBehind:
 
     def _enter(self, record: Record) -> None:
         self._queue.append(record)
-        self._newest[record.layer, record.key] = record.sequence
+        self._newest[_entry(record)] = record.sequence
         self._entered.set()
         layer = self._layers.get(record.layer)
         if layer is not None:
@@ -179,7 +192,7 @@ class WriteBehind:
                     while self._queue:
                         await self._apply_some(journal, connection)
                     self._entered.clear()
-                except _AWAY as error:
+                except Exception as error:  # whatever it is, the writes are kept and tried again
                     _logger.warning("The database takes no pending writes: %s", _line(error))
                     if connection is not None:
                         await connection.close()
@@ -192,10 +205,8 @@ class WriteBehind:
         batch = self._queue[: self._settings.batch]
         try:
             await self._apply_together(journal, connection, batch)
-        except _AWAY:
-            raise
-        except Exception as error:  # whatever the applier raises
-            _logger.info("A batch of writes was refused, trying each: %s", _line(error))
+        except _Refused as error:
+            _logger.info("A batch of writes was refused, trying each: %s", error)
             for record in batch:
                 await self._apply_alone(journal, connection, record)
         await self._leave(batch)
@@ -216,10 +227,8 @@ class WriteBehind:
                 await asyncio.sleep(self._settings.retry_pause_ms / 1000)
             try:
                 await self._apply_together(journal, connection, [record])
-            except _AWAY:
-                raise
-            except Exception as error:  # whatever the applier raises
-                reason = _line(error)
+            except _Refused as error:
+                reason = str(error)
             else:
                 return
         _logger.error("The write of %s was set aside: %s", record.key, reason)
@@ -233,22 +242,28 @@ class WriteBehind:
         """Apply the newest of each entry, layer by layer, in the order they were made."""
         newest = {(record.layer, record.key): record for record in records}
         ordered = sorted(newest.values(), key=lambda record: record.sequence)
-        for layer, apply in self._appliers.items():
-            writes = [_write(layer, record) for record in ordered if record.layer == layer.name]
-            if writes:
-                await apply(connection, writes)
+        try:
+            for layer, apply in self._appliers.items():
+                writes = [_write(layer, record) for record in ordered if record.layer == layer.name]
+                if writes:
+                    await apply(connection, writes)
+        except Exception as error:
+            if _is_blamed(error):
+                raise _Refused(_line(error)) from error
+            raise
         if unknown := {record.layer for record in ordered} - set(self._layers):
-            raise DeclarationError(
+            raise _Refused(
                 f"The journal has writes of {min(unknown)}, which has no applier here: give it one."
             )
 
     async def _leave(self, batch: Sequence[Record]) -> None:
         """The database has these: readers may ask it again, and the journal may forget them."""
-        for record in batch:
-            name = (record.layer, record.key)
-            if self._newest.get(name) == record.sequence:
-                del self._newest[name]
-                await self._settle(record)
+        newest = [
+            record for record in batch if self._newest.get(_entry(record)) == record.sequence
+        ]
+        for record in newest:
+            del self._newest[_entry(record)]
+        await asyncio.gather(*map(self._settle, newest))
         async with self._changed:
             del self._queue[: len(batch)]
             self.applied = batch[-1].sequence
@@ -276,14 +291,22 @@ async def _advance(connection: Connection, journal: Journal, record: Record) -> 
     await connection.execute(_ADVANCE, (record.sequence, journal.identity))
 
 
+def _entry(record: Record) -> tuple[str, str]:
+    return record.layer, record.key
+
+
 def _write(layer: Layer[Any], record: Record) -> Write:
-    try:
-        value = layer.opened(record.key, record.envelope)
-    except UnreadableError as error:
-        raise DeclarationError(
-            f"The pending write of {record.key} is unreadable: {error}"
-        ) from None
-    return Write(_fields(record), value)
+    entry = layer.opened(record.key, record.envelope)
+    made = datetime.fromtimestamp(entry.made / 1000, tz=UTC)
+    return Write(_fields(record), entry.value, made)
+
+
+def _is_blamed(error: Exception) -> bool:
+    """Whether the write is to blame, and not a database that is away."""
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+        return error.sqlstate[:2] in _BLAMED
+    away = (psycopg.OperationalError, psycopg.InterfaceError, OSError, TimeoutError)
+    return not isinstance(error, away)
 
 
 def _fields(record: Record) -> dict[str, Any]:
