@@ -160,7 +160,10 @@ class MemoryStorage:
         self.server.events.append(event)
         return False
 
-    async def invalidate(self, plan: Plan, event: bytes) -> int:
+    def leave(self, reason: str) -> None:
+        """This server is never away."""
+
+    async def invalidate(self, plan: Plan, event: bytes) -> bytes:
         """Delete what the plan names."""
         await self.pause()
         server = self.server
@@ -168,17 +171,16 @@ class MemoryStorage:
             server.events.append(event)
         for name in (*plan.stamps, *map(names.tag, plan.tags)):
             server.stamps.pop(name, None)
-        deleted = 0
         for place in plan.places:
-            deleted += server.values.pop(place.key, None) is not None
+            server.values.pop(place.key, None)
             server.leases.pop(place.key, None)
             server.wake(place.key)
         for tag in plan.tags:
             await self.pause()
             for key in server.tagged.pop(tag, ()):
-                deleted += server.values.pop(key, None) is not None
+                server.values.pop(key, None)
         await self.pause()
-        return deleted
+        return b""
 
     async def touch(self, layer: str, used: Sequence[tuple[str, int]]) -> None:
         """Nothing is evicted here."""

@@ -200,6 +200,44 @@ def test_events_that_were_lost_with_the_stream_cost_all_copies(redis: RedisServe
     run(redis, scenario)
 
 
+def test_a_history_that_is_another_costs_all_copies(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache(LOCAL)
+        await until(cache._copies_are_followed)
+        layer, source = cache.layer("shop.item"), Source("old")
+        await layer.invalidate(shop=9, id=9)
+        await until(lambda: cache._follower._number == 1)
+        await layer.get(shop=1, id=2, load=source.load)
+        source.value = "new"
+        redis.command("DEL", "item:1:2", names.STREAM)
+        redis.command("XADD", names.STREAM, "1-1", "number", "1", "event", "another")
+        for line in redis.command("CLIENT", "LIST").splitlines():
+            if "cmd=xread" in line:
+                redis.command("CLIENT", "KILL", "ID", line.split()[0].removeprefix("id="))
+        await until(lambda: not cache._follower.following)
+        await until(cache._copies_are_followed)
+        assert await layer.get(shop=1, id=2, load=source.load) == "new"
+
+    run(redis, scenario)
+
+
+def test_an_event_that_came_below_the_cursor_is_noticed(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache(LOCAL)
+        await until(cache._copies_are_followed)
+        layer, source = cache.layer("shop.item"), Source("old")
+        await layer.invalidate(shop=9, id=9)
+        await layer.get(shop=1, id=2, load=source.load)
+        source.value = "new"
+        redis.command("DEL", "item:1:2", names.STREAM)
+        redis.command("XADD", names.STREAM, "1-1", "number", "2", "event", "another")
+        redis.command("SET", names.COUNTER, "2")
+        while await layer.get(shop=1, id=2, load=source.load) != "new":
+            await asyncio.sleep(0)
+
+    run(redis, scenario)
+
+
 def test_events_invalidate_what_the_settings_say(redis: RedisServer) -> None:
     async def scenario(node: Node) -> None:
         cache = await node.cache(shipped())

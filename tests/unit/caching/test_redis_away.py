@@ -148,6 +148,58 @@ def test_a_redis_that_is_full_costs_the_cache_and_no_answer(redis: RedisServer) 
     run(redis, scenario)
 
 
+def test_a_redis_that_is_full_still_loses_what_is_invalid(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache()
+        layer = cache.layer("shop.item")
+        for number in (1, 2, 3):
+            await layer.set("old", shop=number, id=1)
+        redis.command("CONFIG", "SET", "maxmemory-policy", "noeviction")
+        redis.command("CONFIG", "SET", "maxmemory", "1")
+        assert await layer.invalidate(shop=1, id=1)
+        assert await cache.invalidate("item:2:*")
+        assert not await layer.set("new", shop=3, id=1)
+        assert cache.connected
+        assert [await layer.peek(shop=number, id=1) for number in (1, 2, 3)] == [None] * 3
+
+    run(redis, scenario)
+
+
+def test_a_redis_that_refuses_an_invalidation_is_not_read_before_it_was_done(
+    redis: RedisServer,
+) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache()
+        layer, source = cache.layer("shop.item"), Source("new")
+        await layer.set("old", shop=1, id=1)
+        redis.command("ACL", "SETUSER", "default", "-unlink")
+        assert not await layer.invalidate(shop=1, id=1)
+        assert await layer.get(shop=1, id=1, load=source.load) == "new"
+        redis.command("ACL", "SETUSER", "default", "+unlink")
+        await until(lambda: cache.connected)
+        assert await layer.get(shop=1, id=1, load=source.load) == "new"
+
+    run(redis, scenario)
+
+
+def test_an_invalidation_that_redis_lost_is_repeated(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache()
+        layer, source = cache.layer("shop.item"), Source("new")
+        for number in (1, 2):
+            await layer.set("old", shop=number, id=1)
+        redis.command("SAVE")
+        assert await layer.invalidate(shop=1, id=1)
+        redis.kill()
+        redis.start()
+        await until(lambda: not cache.connected)
+        await until(lambda: cache.connected)
+        assert await layer.peek(shop=2, id=1) == "old", "it started from its snapshot"
+        assert await layer.get(shop=1, id=1, load=source.load) == "new"
+
+    run(redis, scenario)
+
+
 def test_a_wrong_password_is_as_if_redis_were_away(redis: RedisServer) -> None:
     async def scenario() -> None:
         redis.command("CONFIG", "SET", "requirepass", "secret-word")

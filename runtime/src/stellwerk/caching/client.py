@@ -86,6 +86,11 @@ class RedisClient:
         """Whether commands are sent now; False: they fail at once."""
         return self._session is not None
 
+    def leave(self, reason: str) -> None:
+        """Give the present connection up, so that what is owed is done before the next is used."""
+        if self._session is not None:
+            self._session.connection.close(reason)
+
     @property
     def address(self) -> RedisAddress:
         """Where it connects to."""
@@ -173,5 +178,5 @@ class RedisClient:
 
     def _switch(self, master: Endpoint) -> None:
         """Leave a server that the Sentinels no longer name, which takes writes for a while."""
-        if self._session is not None and master != self._master:
-            self._session.connection.close(f"the master is now {master}")
+        if master != self._master:
+            self.leave(f"the master is now {master}")

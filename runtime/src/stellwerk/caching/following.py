@@ -28,6 +28,7 @@ class Follower:
         self._validity = validity
         self._cursor: bytes | None = None
         self._number = 0
+        self._connection: Connection | None = None
         self.following = False
         """Whether everything that was told so far is known here, but for what is under way."""
         client.on_loss.append(self._stop)
@@ -36,16 +37,17 @@ class Follower:
         """Follow for ever."""
         while True:
             with contextlib.suppress(CacheError):
-                connection = await self._client.another()
+                self._connection = await self._client.another()
                 try:
-                    await self._follow(connection)
+                    await self._follow(self._connection)
                 finally:
                     self._stop()
-                    connection.close()
             await asyncio.sleep(_RETRY_SECONDS)
 
     def _stop(self) -> None:
         self.following = False
+        if self._connection is not None:
+            self._connection.close()
 
     async def _follow(self, connection: Connection) -> None:
         await self._catch_up(connection)
@@ -53,17 +55,28 @@ class Follower:
         while True:
             if events := await self._next(connection, block=True):
                 self._apply(events)
+            elif await _number(connection) != self._number:
+                # The stream was evicted, or its server's clock was set back.
+                await self._catch_up(connection)
 
     async def _catch_up(self, connection: Connection) -> None:
         """Read what was missed; forget everything where that can no longer be known."""
-        number = int(await connection.send("GET", names.COUNTER) or 0)
-        while self._cursor is not None and (events := await self._next(connection, block=False)):
+        number = await _number(connection)
+        is_known = await self._is_known(connection)
+        while is_known and (events := await self._next(connection, block=False)):
             self._apply(events)
-        if self._cursor is None or self._number < number:
+        if not is_known or self._number < number:
             last = await connection.send("XREVRANGE", names.STREAM, "+", "-", "COUNT", 1)
             self._cursor = last[0][0] if last else b"0-0"
             self._number = int(last[0][1][1]) if last else number
             self._validity.clear()
+
+    async def _is_known(self, connection: Connection) -> bool:
+        """Whether the last event that was read is in this server's history, and all before it."""
+        if self._cursor is None:
+            return False
+        found = await connection.send("XRANGE", names.STREAM, self._cursor, self._cursor)
+        return bool(found) and int(found[0][1][1]) == self._number
 
     async def _next(self, connection: Connection, *, block: bool) -> list[Any]:
         wait = ("BLOCK", int(1000 * _BLOCK_SECONDS)) if block else ()
@@ -83,3 +96,8 @@ class Follower:
             except CacheError:
                 self._validity.clear()
             self._cursor, self._number = event_id, number
+
+
+async def _number(connection: Connection) -> int:
+    """How many events there were."""
+    return int(await connection.send("GET", names.COUNTER) or 0)

@@ -1,5 +1,7 @@
 """Carrying invalidations out: in Redis, in this process, and later where Redis is away."""
 
+import logging
+from collections import deque
 from collections.abc import Iterable
 from typing import Final
 
@@ -11,11 +13,15 @@ from stellwerk.caching.errors import CacheError, RedisAwayError
 from stellwerk.caching.globs import matches
 from stellwerk.caching.layers import Layers
 from stellwerk.caching.planning import layer_plan, merged, place_of_key, without_looking
-from stellwerk.caching.storage import Plan, Storage, invalidate
+from stellwerk.caching.storage import Plan, Storage, has_event, invalidate
 from stellwerk.caching.validity import Validity
 
+_REMEMBERED_MAX: Final = 1_000
+"""Invalidations that are repeated on a server without them; had there been more, all layers are."""
 _OWED_MAX: Final = 10_000
 """Names that are remembered while Redis is away; beyond, all layers are invalidated instead."""
+
+_logger = logging.getLogger(__name__)
 
 _encode = msgspec.msgpack.Encoder().encode
 _names = msgspec.msgpack.Decoder(tuple[str, ...])
@@ -24,6 +30,10 @@ _names = msgspec.msgpack.Decoder(tuple[str, ...])
 class Invalidator:
     """Invalidates in Redis and here. What cannot be done now is owed, and done before Redis is
     used again: until then nothing that it still holds is read.
+
+    A server may have lost what the one before it had acknowledged: a replica that was promoted too
+    early, or a restart from an older snapshot. Where the last event of this process is not in its
+    history, the invalidations are repeated.
     """
 
     def __init__(self, layers: Layers, storage: Storage, stream_length: int) -> None:
@@ -31,13 +41,17 @@ class Invalidator:
         self._storage = storage
         self._stream_length = stream_length
         self._owed = Plan()
+        self._done: deque[Plan] = deque(maxlen=_REMEMBERED_MAX)
+        self._last: tuple[bytes, bytes] | None = None
         self.validity = Validity()
 
     async def invalidate(self, plan: Plan) -> bool:
         """Carry the plan out; False: Redis is away, and it is owed."""
         self.validity.void(plan.names)
         try:
-            await self._storage.invalidate(plan, self.event(plan.names))
+            event = self.event(plan.names)
+            self._last = (await self._storage.invalidate(plan, event), event)
+            self._done.append(without_looking(plan))
             for glob in plan.scans:
                 await self._look_for(glob)
         except RedisAwayError:
@@ -57,18 +71,31 @@ class Invalidator:
         self.validity.void(voided)
 
     def owe(self, plan: Plan) -> None:
-        """Remember what Redis could not be told."""
+        """Remember what Redis could not be told, or refused, and do not read it until it was."""
         self._owed = merged((self._owed, without_looking(plan)))
         if len(self._owed.names) > _OWED_MAX:
             tags = self._owed.tags
             self._owed = merged((*map(layer_plan, self._layers.all), Plan(tags=tags)))
+        self._storage.leave("it holds what is invalid")
 
     async def settle(self, session: Session) -> None:
         """Do what is owed, on a connection that nobody uses yet. Raises CacheError."""
         owed = self._owed
+        if self._last is not None and not await has_event(session, *self._last):
+            owed = merged((owed, self._remembered()))
+            _logger.warning("Redis has lost invalidations; they are repeated.")
         if owed.names:
-            await invalidate(session, owed, self.event(owed.names), self._stream_length)
+            event = self.event(owed.names)
+            self.validity.void(owed.names)
+            self._last = (await invalidate(session, owed, event, self._stream_length), event)
+            self._done.append(owed)
             self._owed = Plan()
+
+    def _remembered(self) -> Plan:
+        """What this process has invalidated."""
+        if len(self._done) == _REMEMBERED_MAX:
+            return merged(map(layer_plan, self._layers.all))
+        return merged(self._done)
 
     async def _look_for(self, glob: str) -> None:
         async for keys in self._storage.scan(glob):

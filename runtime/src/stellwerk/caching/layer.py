@@ -215,7 +215,8 @@ class Layer(Generic[T]):
                 at, writing.tags, writing.envelope, self._kept(writing.lifetime), event
             )
         except RedisAwayError:
-            invalidator.owe(Plan(places=(at,)))
+            # A Redis that is full takes no value, but still deletes the older one.
+            await invalidator.invalidate(Plan(places=(at,)))
             return False
         finally:
             invalidator.void_here((at.key,))

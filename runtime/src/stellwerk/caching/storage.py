@@ -161,8 +161,11 @@ class Storage(Protocol):
         another writing, and was deleted.
         """
 
-    async def invalidate(self, plan: Plan, event: bytes) -> int:
-        """Delete what the plan names; returns how many entries were deleted, not only voided."""
+    async def invalidate(self, plan: Plan, event: bytes) -> bytes:
+        """Delete what the plan names, and tell every process; returns the id of the event."""
+
+    def leave(self, reason: str) -> None:
+        """Use Redis no more until it was connected to again."""
 
     async def touch(self, layer: str, used: Sequence[tuple[str, int]]) -> None:
         """Note when entries of a layer with a budget were last used."""
@@ -266,8 +269,12 @@ class RedisStorage:
         arguments = (write_id, self.stream_length, event, account, names.wake(place.key))
         return bool(await self.client.session.run(CONFIRM, keys, arguments))
 
-    async def invalidate(self, plan: Plan, event: bytes) -> int:
-        """Delete what the plan names; returns how many entries were deleted, not only voided."""
+    def leave(self, reason: str) -> None:
+        """Use Redis no more until it was connected to again."""
+        self.client.leave(reason)
+
+    async def invalidate(self, plan: Plan, event: bytes) -> bytes:
+        """Delete what the plan names, and tell every process; returns the id of the event."""
         return await invalidate(self.client.session, plan, event, self.stream_length)
 
     async def touch(self, layer: str, used: Sequence[tuple[str, int]]) -> None:
@@ -308,8 +315,11 @@ class RedisStorage:
         )
 
 
-async def invalidate(session: Session, plan: Plan, event: bytes, stream_length: int) -> int:
-    """Carry a plan out. Raises RedisAwayError, after which part of it may have been done."""
+async def invalidate(session: Session, plan: Plan, event: bytes, stream_length: int) -> bytes:
+    """Carry a plan out, and tell every process; returns the id of the event.
+
+    Raises RedisAwayError, after which part of it may have been done.
+    """
     stamps = (*plan.stamps, *map(names.tag, plan.tags))
     keys: list[Word] = [names.STREAM, names.COUNTER, *stamps]
     arguments: list[Word] = [stream_length, event, len(stamps)]
@@ -317,14 +327,19 @@ async def invalidate(session: Session, plan: Plan, event: bytes, stream_length: 
         keys += (place.key, names.lease(place.key))
         limited = place.budget is not None
         arguments += (names.account(place.layer) if limited else "", names.wake(place.key))
-    deleted = int(await session.run(INVALIDATE, keys, arguments))
+    event_id: bytes = await session.run(INVALIDATE, keys, arguments)
     for tag in plan.tags:
         taken = _RECLAIM_AT_ONCE
         while taken == _RECLAIM_AT_ONCE:
             chunk = (_RECLAIM_AT_ONCE, names.ACCOUNTS)
             taken = int(await session.run(RECLAIM, (names.tagged(tag),), chunk))
-            deleted += taken
-    return deleted
+    return event_id
+
+
+async def has_event(session: Session, event_id: bytes, event: bytes) -> bool:
+    """Whether this server's history has an event. Raises RedisAwayError."""
+    found = await session.send("XRANGE", names.STREAM, event_id, event_id)
+    return bool(found) and found[0][1][3] == event
 
 
 def _keys(place: Place, tags: Sequence[str]) -> tuple[str, ...]:

@@ -98,10 +98,11 @@ local function put(stamps, at)
     return evicted
 end
 
+-- Tell every process. Returns the event's id in the stream, '' where there is nothing to tell.
 local function publish_event(stream, counter, length, event)
     if event == '' then
-        return
+        return ''
     end
     local number = redis.call('INCR', counter)
-    redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'number', number, 'event', event)
+    return redis.call('XADD', stream, 'MAXLEN', '~', length, '*', 'number', number, 'event', event)
 end
