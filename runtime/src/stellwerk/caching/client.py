@@ -12,13 +12,16 @@ from typing import Final
 
 from stellwerk.caching.addresses import Endpoint, RedisAddress
 from stellwerk.caching.connection import Connection, Reply, Word, connect
-from stellwerk.caching.discovery import candidates, follow
+from stellwerk.caching.discovery import Promotion, candidates, follow
 from stellwerk.caching.errors import CacheError, RedisAwayError, RedisRefusedError
 from stellwerk.caching.scripts import SCRIPTS, Script
 from stellwerk.settings.redis import KeepAlive
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
+_PROMOTION_PAUSE_SECONDS: Final = 0.02
+_PROMOTION_SECONDS: Final = 3.0
+"""Time in which a replica that a Sentinel has chosen becomes master; usually a tenth of a second."""
 
 _logger = logging.getLogger(__name__)
 
@@ -55,6 +58,9 @@ class RedisClient:
         self._keepalive = keepalive
         self._session: Session | None = None
         self._master: Endpoint | None = None
+        self._promotion: Promotion | None = None
+        self._promotion_ends = 0.0
+        self._named: Endpoint | None = None
         self._clock_offset = 0.0
         self._tasks: list[asyncio.Task[None]] = []
         self._tried = asyncio.Event()
@@ -67,7 +73,7 @@ class RedisClient:
         """Connect; where Redis is away, go on trying in the background."""
         self._tasks = [
             asyncio.create_task(self._stay_connected()),
-            asyncio.create_task(follow(self._address, self.timeout, self._switch)),
+            asyncio.create_task(follow(self._address, self.timeout, self)),
         ]
         await self._tried.wait()
 
@@ -113,12 +119,29 @@ class RedisClient:
             raise RedisAwayError(f"{self._address} is away.")
         return await self._connect(self._master)
 
+    def promoting(self, promotion: Promotion) -> None:
+        """Leave a master that is about to be replaced: what it takes from now on would be lost."""
+        if promotion.instead_of == self._master:
+            self._promotion = promotion
+            self._promotion_ends = asyncio.get_running_loop().time() + _PROMOTION_SECONDS
+            self._named = promotion.of
+            self.leave(f"{promotion.of} becomes the master")
+
+    def switched(self, master: Endpoint) -> None:
+        """Leave a server that the Sentinels no longer name."""
+        if self._promotion is not None and master == self._promotion.instead_of:
+            return  # said by one that does not know yet
+        self._promotion = None
+        self._named = master
+        if master != self._master:
+            self.leave(f"the master is now {master}")
+
     async def _stay_connected(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 session = await self._first_usable()
-            except (CacheError, OSError) as error:
+            except Exception as error:  # whatever it is, it is tried again
                 if not self._tried.is_set():
                     _logger.warning("%s", error)
             else:
@@ -126,19 +149,35 @@ class RedisClient:
                 self._tried.set()
                 await self._until_lost(session)
             self._tried.set()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            if self._is_promoting():
+                await asyncio.sleep(_PROMOTION_PAUSE_SECONDS)
+            else:
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
 
     async def _first_usable(self) -> Session:
         failure: Exception = RedisAwayError(f"{self._address} is away.")
-        for endpoint in await candidates(self._address, self.timeout):
+        for endpoint in await self._candidates():
             try:
                 return await self._prepared(endpoint)
             except (CacheError, OSError) as error:
                 failure = error
         raise failure
 
+    async def _candidates(self) -> list[Endpoint]:
+        """Where the master may be; while a replica is promoted, nowhere else."""
+        if self._is_promoting() and self._promotion is not None:
+            return [self._promotion.of]
+        return await candidates(self._address, self.timeout)
+
+    def _is_promoting(self) -> bool:
+        """Whether a replica was chosen, and is not known to have failed to become master."""
+        if self._promotion and self._promotion_ends < asyncio.get_running_loop().time():
+            self._promotion = None
+        return self._promotion is not None and self._promotion.of != self._master
+
     async def _prepared(self, endpoint: Endpoint) -> Session:
+        named = self._named
         connection = await self._connect(endpoint)
         try:
             seconds, microseconds = await connection.send("TIME")
@@ -152,6 +191,8 @@ class RedisClient:
             session = Session(connection)
             for hook in self.before_use:
                 await hook(session)
+            if self._named not in (named, endpoint):
+                raise RedisAwayError(f"Redis at {endpoint} was replaced.")
         except BaseException:
             connection.close()
             raise
@@ -175,8 +216,3 @@ class RedisClient:
         _logger.warning("%s is away: %s.", self._address, reason)
         for called in self.on_loss:
             called()
-
-    def _switch(self, master: Endpoint) -> None:
-        """Leave a server that the Sentinels no longer name, which takes writes for a while."""
-        if master != self._master:
-            self.leave(f"the master is now {master}")

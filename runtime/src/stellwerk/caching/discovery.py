@@ -1,21 +1,41 @@
-"""Which server is the master, as the Sentinels say, and word when that changes.
+"""Which server is the master, as the Sentinels say, and word before and when that changes.
 
 They are asked GET-MASTER-ADDR-BY-NAME: SENTINEL MASTERS names the old master for seconds after a
-failover.
+failover. The one that leads a failover says which replica it has chosen a tenth of a second before
+it promotes it, while all the others, and itself, name the old master for a second more.
 """
 
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Callable
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Protocol
 
 from stellwerk.caching.addresses import Endpoint, RedisAddress, Sentinels
 from stellwerk.caching.connection import Connection, Reply, connect
 from stellwerk.caching.errors import CacheError, RedisAwayError
 
-_SWITCHED: Final = "+switch-master"
+_SWITCHED: Final = b"+switch-master"
+_CHOSEN: Final = b"+selected-slave"
 _RETRY_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """A replica that is about to become the master in place of another."""
+
+    of: Endpoint
+    instead_of: Endpoint
+
+
+class Watcher(Protocol):
+    """Who is told what the Sentinels say."""
+
+    def promoting(self, promotion: Promotion) -> None:
+        """A replica is promoted within a moment; its master goes on taking writes, in vain."""
+
+    def switched(self, master: Endpoint) -> None:
+        """This is the master now."""
 
 
 async def candidates(address: RedisAddress, timeout: float) -> list[Endpoint]:
@@ -33,15 +53,13 @@ async def candidates(address: RedisAddress, timeout: float) -> list[Endpoint]:
     return [endpoint for endpoint, _ in votes.most_common()]
 
 
-async def follow(
-    address: RedisAddress, timeout: float, switched: Callable[[Endpoint], None]
-) -> None:
-    """Call `switched` with the new master at every failover, until cancelled."""
+async def follow(address: RedisAddress, timeout: float, watcher: Watcher) -> None:
+    """Tell `watcher` of every failover, until cancelled."""
     if isinstance(address.at, Sentinels):
         sentinels = address.at
         async with asyncio.TaskGroup() as group:
             for endpoint in sentinels.endpoints:
-                group.create_task(_follow(sentinels, endpoint, address, timeout, switched))
+                group.create_task(_follow(sentinels, endpoint, address, timeout, watcher))
 
 
 async def _follow(
@@ -49,12 +67,14 @@ async def _follow(
     endpoint: Endpoint,
     address: RedisAddress,
     timeout: float,
-    switched: Callable[[Endpoint], None],
+    watcher: Watcher,
 ) -> None:
     def heard(reply: Reply) -> None:
-        named = _switched_to(reply, sentinels.master)
-        if named is not None:
-            switched(named)
+        match _said(reply, sentinels.master):
+            case Promotion() as promotion:
+                watcher.promoting(promotion)
+            case Endpoint() as master:
+                watcher.switched(master)
 
     while True:
         with contextlib.suppress(CacheError):
@@ -63,8 +83,8 @@ async def _follow(
             )
             try:
                 # What happened before we listen is learned by asking, after the subscription.
-                connection.listen(heard, "SUBSCRIBE", _SWITCHED)
-                switched(await _ask(sentinels, endpoint, address, timeout))
+                connection.listen(heard, "SUBSCRIBE", _SWITCHED, _CHOSEN)
+                watcher.switched(await _ask(sentinels, endpoint, address, timeout))
                 await connection.lost
             finally:
                 connection.close()
@@ -86,11 +106,17 @@ async def _ask(
     return Endpoint(answer[0].decode(), int(answer[1]))
 
 
-def _switched_to(reply: Reply, master: str) -> Endpoint | None:
-    """The new master that a message of a Sentinel names: name, old host and port, new ones."""
+def _said(reply: Reply, master: str) -> Promotion | Endpoint | None:
+    """What a message says of this master; None for others.
+
+    +switch-master: name, old host and port, new host and port. +selected-slave: "slave", its name,
+    host and port, "@", and the name, host and port of its master.
+    """
     if not isinstance(reply, list) or reply[0] != b"message":
         return None
-    words = reply[2].decode().split()
-    if len(words) != 5 or words[0] != master:
-        return None
-    return Endpoint(words[3], int(words[4]))
+    channel, words = reply[1], reply[2].decode().split()
+    if channel == _SWITCHED and len(words) == 5 and words[0] == master:
+        return Endpoint(words[3], int(words[4]))
+    if channel == _CHOSEN and len(words) == 8 and words[5] == master:
+        return Promotion(Endpoint(words[2], int(words[3])), Endpoint(words[6], int(words[7])))
+    return None
