@@ -1,6 +1,8 @@
 """Redis frozen, killed or absent: the loaders answer, and nobody waits for it twice."""
 
 import asyncio
+import os
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -50,6 +52,20 @@ def test_all_that_wait_when_redis_freezes_share_one_load(redis: RedisServer) -> 
         calls = [layer.get(shop=1, id=2, load=source.load) for _ in range(100)]
         assert set(await asyncio.gather(*calls)) == {"value"}
         assert source.loads == 1
+
+    run(redis, scenario)
+
+
+def test_a_process_that_was_busy_itself_does_not_take_redis_for_away(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache(caching(client={"operation_timeout_ms": 50}))
+        layer, value = cache.layer("shop.item"), os.urandom(2_000_000)
+        await layer.set(value, shop=1, id=1)
+        reading = asyncio.create_task(layer.peek(shop=1, id=1))
+        await asyncio.sleep(0)
+        time.sleep(0.1)  # noqa: ASYNC251 - the event loop is held up, as by a long computation
+        assert await reading == value
+        assert cache.connected
 
     run(redis, scenario)
 

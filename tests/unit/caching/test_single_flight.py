@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stellwerk.caching import names
+from stellwerk.caching.errors import CacheError
 from tests.unit.caching.opened import Node, Source, run, until
 from tests.unit.caching.redis_server import RedisServer
 from tests.unit.caching.shipped import caching
@@ -68,6 +69,19 @@ def test_the_others_get_the_value_when_the_first_caller_is_cancelled(redis: Redi
         source.open.set()
         assert set(await asyncio.gather(*others)) == {"value"}
         assert source.loads == 1
+
+    run(redis, scenario)
+
+
+def test_a_load_that_cancels_itself_fails_and_cancels_no_caller(redis: RedisServer) -> None:
+    async def load() -> str:
+        raise asyncio.CancelledError
+
+    async def scenario(node: Node) -> None:
+        layer = (await node.cache()).layer("shop.item")
+        calls = [layer.get(shop=1, id=2, load=load) for _ in range(2)]
+        for failure in await asyncio.gather(*calls, return_exceptions=True):
+            assert isinstance(failure, CacheError)
 
     run(redis, scenario)
 

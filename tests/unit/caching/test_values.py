@@ -18,7 +18,12 @@ from stellwerk.caching.codec import codec_for
 from stellwerk.caching.compression import Algorithm, Compressor, compressor, decompressed
 from stellwerk.caching.encryption import Keyring, keyring
 from stellwerk.caching.envelope import Entry, Sealer
-from stellwerk.caching.errors import DeclarationError, UnreadableError, UnsupportedValueError
+from stellwerk.caching.errors import (
+    DeclarationError,
+    KeyFieldError,
+    UnreadableError,
+    UnsupportedValueError,
+)
 from stellwerk.settings.caching import Compression, Encryption
 from tests.unit.caching.shipped import KEY
 
@@ -107,6 +112,17 @@ def test_a_value_of_free_form_comes_back_exactly(value: Any) -> None:
 def test_a_value_that_would_not_come_back_is_refused(value: Any) -> None:
     with pytest.raises(UnsupportedValueError, match="would not come back"):
         codec_for(None).encode(value)
+
+
+def test_text_that_is_not_unicode_is_refused() -> None:
+    with pytest.raises(UnsupportedValueError, match="cannot be stored"):
+        codec_for(None).encode("\ud800")
+
+
+@pytest.mark.parametrize("tags", [("",), ("x" * 256,), tuple(map(str, range(201)))])
+def test_tags_that_cannot_be_stored_are_refused(tags: tuple[str, ...]) -> None:
+    with pytest.raises(KeyFieldError):
+        sealer().seal("key", Entry(1, 2, 3, tags=tags))
 
 
 def test_a_typed_value_comes_back_as_its_type() -> None:

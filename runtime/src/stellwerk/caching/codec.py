@@ -12,6 +12,7 @@ from stellwerk.caching.errors import UnreadableError, UnsupportedValueError
 from stellwerk.caching.extensions import prepared, restored
 
 SCHEMA_BYTES: Final = 4
+_UNSTORABLE = (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError)
 _PARSING = (ValueError, TypeError, LookupError, RecursionError, msgspec.MsgspecError)
 
 
@@ -40,7 +41,10 @@ class FreeForm:
 
     def encode(self, value: Any) -> bytes:
         """The bytes. Raises UnsupportedValueError."""
-        return self._encoder.encode(prepared(value))
+        try:
+            return self._encoder.encode(prepared(value))
+        except _UNSTORABLE as error:
+            raise _unsupported(value, error) from error
 
     def decode(self, data: bytes) -> Any:
         """The value. Raises UnreadableError."""
@@ -66,10 +70,8 @@ class Typed:
         """The bytes. Raises UnsupportedValueError."""
         try:
             return self._encoder.encode(value)
-        except (TypeError, ValueError, OverflowError, msgspec.MsgspecError) as error:
-            raise UnsupportedValueError(
-                f"A value of type {type(value).__name__} cannot be stored: {error}."
-            ) from error
+        except _UNSTORABLE as error:
+            raise _unsupported(value, error) from error
 
     def decode(self, data: bytes) -> Any:
         """The value. Raises UnreadableError."""
@@ -82,6 +84,12 @@ class Typed:
 def codec_for(kind: Any | None) -> Codec:
     """The codec of a layer whose values are of type `kind`; None: of free form."""
     return FreeForm() if kind is None else Typed(kind)
+
+
+def _unsupported(value: Any, error: Exception) -> UnsupportedValueError:
+    return UnsupportedValueError(
+        f"A value of type {type(value).__name__} cannot be stored: {error}."
+    )
 
 
 def _schema(kind: Any) -> bytes:

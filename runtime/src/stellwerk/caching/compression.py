@@ -57,7 +57,9 @@ def decompressed(algorithm: Algorithm, data: bytes) -> bytes:
         return data
     try:
         if algorithm is Algorithm.ZSTD:
-            return zstandard.ZstdDecompressor().decompress(data, max_output_size=_MAX_BYTES)
+            if not 0 <= zstandard.frame_content_size(data) <= _MAX_BYTES:
+                raise UnreadableError("malformed")
+            return zstandard.ZstdDecompressor().decompress(data)
         (length,) = _LENGTH.unpack_from(data)
         if length > _MAX_BYTES:
             raise UnreadableError("malformed")

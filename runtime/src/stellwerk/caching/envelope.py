@@ -1,6 +1,6 @@
 """The form of a stored value: what it is, when it was made, and whether it is whole.
 
-    write id 8 | magic 2 | form 1 | flags 1 | schema 4 | made 8 | lifetime 4 | tags | body | CRC 4
+    write id 8 | magic 2 | form 1 | flags 1 | schema 4 | made 8 | lifetime 8 | tags | body | CRC 4
 
 Integers are little-endian; `made` is milliseconds of the server's clock, `lifetime` milliseconds.
 The checksum, over the Redis key too, is replaced by the cipher's own in an encrypted one. The
@@ -17,14 +17,16 @@ from zlib import crc32
 from stellwerk.caching.codec import Codec
 from stellwerk.caching.compression import Algorithm, Compressor, decompressed
 from stellwerk.caching.encryption import Keyring
-from stellwerk.caching.errors import UnreadableError
+from stellwerk.caching.errors import KeyFieldError, UnreadableError
 
 WRITE_ID_BYTES: Final = 8
 _MAGIC: Final = b"sw"
 _FORM: Final = 1
-_HEAD = struct.Struct("<8s2sBB4sQIB")
+_HEAD = struct.Struct("<8s2sBB4sQQB")
 _CHECKSUM = struct.Struct("<I")
-_TAG_MAX: Final = 255
+_TAG_BYTES_MAX: Final = 255
+_TAGS_MAX: Final = 200
+"""Stamps in front of an entry are counted in a byte, and others are there too."""
 
 
 class _Flag(IntFlag):
@@ -54,7 +56,12 @@ class Sealer:
     keyring: Keyring | None = None
 
     def seal(self, key: str, entry: Entry) -> bytes:
-        """The envelope of an entry at `key`. Raises UnsupportedValueError."""
+        """The envelope of an entry at `key`.
+
+        Raises UnsupportedValueError, and KeyFieldError for tags too long or too many.
+        """
+        if len(entry.tags) > _TAGS_MAX:
+            raise KeyFieldError(f"An entry has {len(entry.tags)} tags: {_TAGS_MAX} are possible.")
         algorithm, body = self.compressor.compress(self.codec.encode(entry.value))
         flags = int(algorithm) | (_Flag.ENCRYPTED if self.keyring else 0)
         head = _HEAD.pack(
@@ -115,8 +122,10 @@ def _algorithm(number: int) -> Algorithm:
 
 def _packed_tag(tag: str) -> bytes:
     name = tag.encode()
-    if not 0 < len(name) <= _TAG_MAX:
-        raise ValueError(f"The tag {tag!r} is not 1 to {_TAG_MAX} bytes long: choose another.")
+    if not 0 < len(name) <= _TAG_BYTES_MAX:
+        raise KeyFieldError(
+            f"The tag {tag!r} is not 1 to {_TAG_BYTES_MAX} bytes long: choose another."
+        )
     return bytes([len(name)]) + name
 
 

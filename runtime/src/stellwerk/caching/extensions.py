@@ -114,7 +114,8 @@ def _restored_enum(data: bytes) -> Enum:
     module, qualified, name = data.decode().split("\n")
     found: Any = sys.modules.get(module)
     for part in qualified.split("."):
-        found = getattr(found, part, None)
+        # Not getattr, which may run code of the module or class.
+        found = getattr(found, "__dict__", {}).get(part)
     if not (isinstance(found, type) and issubclass(found, Enum)):
         raise ValueError(f"no enumeration {qualified} is loaded")
     return found[name]

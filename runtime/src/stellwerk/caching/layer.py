@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
 
 from stellwerk.caching.envelope import WRITE_ID_BYTES, Entry, Sealer
-from stellwerk.caching.errors import DeclarationError, RedisAwayError, UnreadableError
+from stellwerk.caching.errors import CacheError, DeclarationError, RedisAwayError, UnreadableError
 from stellwerk.caching.flights import Flights, Landed, Load, Tower
 from stellwerk.caching.invalidating import Invalidator
 from stellwerk.caching.layers import Declaration, Lifetime
@@ -350,7 +350,7 @@ class Layer(Generic[T]):
             joined = self._flights.present(at.key)
             flight = joined or self._begin(at, load, tags, read.seen)
             try:
-                landed = await asyncio.shield(flight)
+                landed = await _landing(flight, at.key)
             except Exception:
                 if stale is None:
                     raise
@@ -375,6 +375,8 @@ class Layer(Generic[T]):
             if read.entry is not None and read.freshness is Freshness.FRESH:
                 values[index] = read.entry.value
                 self.statistics.hits += 1
+                if at.budget is not None:
+                    self._services.usage.note(at)
         self.statistics.response_time.add(1000 * (perf_counter() - started))
 
     async def _read(self, at: Place) -> Read:
@@ -597,6 +599,17 @@ class _Batch(Generic[T]):
             for future in wanted.values():
                 if not future.done():
                     future.set_exception(error)
+
+
+async def _landing(flight: asyncio.Task[Landed | None], key: str) -> Landed | None:
+    """What a flight brought. A load that cancels itself is a failure, and cancels no caller."""
+    try:
+        return await asyncio.shield(flight)
+    except asyncio.CancelledError:
+        caller = asyncio.current_task()
+        if flight.cancelled() and not (caller and caller.cancelling()):
+            raise CacheError(f"The load of {key} was cancelled.") from None
+        raise
 
 
 def _freshness(age_ms: int, entry: Entry, lifetime: Lifetime) -> Freshness:
