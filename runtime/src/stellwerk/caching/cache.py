@@ -108,4 +108,4 @@ class Cache:
         return await self._layers.invalidate(Plan(tags=tags))
 
     def _copies_are_followed(self) -> bool:
-        return self._follower.following and self.client.connected
+        return self._follower.following

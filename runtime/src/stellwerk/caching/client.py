@@ -8,6 +8,7 @@ has connected again.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Final
 
 from stellwerk.caching.addresses import Endpoint, RedisAddress
@@ -104,7 +105,7 @@ class RedisClient:
 
     def now(self) -> int:
         """The server's clock in milliseconds, as far as it is known."""
-        return int((asyncio.get_running_loop().time() + self._clock_offset) * 1000)
+        return int((monotonic() + self._clock_offset) * 1000)
 
     @property
     def session(self) -> Session:
@@ -187,7 +188,7 @@ class RedisClient:
                 raise RedisAwayError(f"Redis at {endpoint} is no master.")
             for script in SCRIPTS:
                 await connection.send("SCRIPT", "LOAD", script.source)
-            self._clock_offset = server - asyncio.get_running_loop().time()
+            self._clock_offset = server - monotonic()
             session = Session(connection)
             for hook in self.before_use:
                 await hook(session)

@@ -10,8 +10,7 @@ stamps in front of an envelope are the business of `stored`.
 import os
 import struct
 from dataclasses import dataclass
-from enum import IntFlag
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from zlib import crc32
 
 from stellwerk.caching.codec import Codec
@@ -29,15 +28,11 @@ _TAGS_MAX: Final = 200
 """Stamps in front of an entry are counted in a byte, and others are there too."""
 
 
-class _Flag(IntFlag):
-    """What was done to the body; the lowest two bits are the Algorithm."""
-
-    ALGORITHM = 3
-    ENCRYPTED = 4
+_ALGORITHM, _ENCRYPTED = 3, 4
+"""Flags: the lowest two bits are the Algorithm. Plain numbers, as IntFlag takes a microsecond."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A value as it was read. Times in milliseconds of the server's clock."""
 
     value: Any
@@ -63,7 +58,7 @@ class Sealer:
         if len(entry.tags) > _TAGS_MAX:
             raise KeyFieldError(f"An entry has {len(entry.tags)} tags: {_TAGS_MAX} are possible.")
         algorithm, body = self.compressor.compress(self.codec.encode(entry.value))
-        flags = int(algorithm) | (_Flag.ENCRYPTED if self.keyring else 0)
+        flags = int(algorithm) | (_ENCRYPTED if self.keyring else 0)
         head = _HEAD.pack(
             entry.write_id or os.urandom(WRITE_ID_BYTES),
             _MAGIC,
@@ -89,7 +84,7 @@ class Sealer:
             raise UnreadableError("truncated") from None
         if magic != _MAGIC or form != _FORM:
             raise UnreadableError("foreign")
-        if bool(flags & _Flag.ENCRYPTED) != (self.keyring is not None):
+        if bool(flags & _ENCRYPTED) != (self.keyring is not None):
             raise UnreadableError("foreign")
         end = len(data)
         if self.keyring is None:
@@ -107,7 +102,7 @@ class Sealer:
         body = data[start:end]
         if self.keyring is not None:
             body = self.keyring.open(body, key.encode() + b"\0" + data[:start])
-        algorithm = flags & _Flag.ALGORITHM
+        algorithm = flags & _ALGORITHM
         if algorithm:
             body = decompressed(_algorithm(algorithm), body)
         return Entry(self.codec.decode(body), made, lifetime, write_id, tags)

@@ -42,6 +42,9 @@ class Coverage:
 
 def coverage(glob: str, pattern: Pattern, others: Sequence[Pattern] = ()) -> Coverage:
     """What `glob` covers of the keys of `pattern`, without those that are keys of `others`."""
+    stem = glob.partition(WILDCARD)[0][: len(pattern.head)]
+    if not pattern.head.startswith(stem):
+        return Coverage(Extent.NOTHING)
     if any(other.holds(glob.replace(WILDCARD, _SOME_VALUE)) for other in others):
         return Coverage(Extent.NOTHING)
     if WILDCARD not in glob:

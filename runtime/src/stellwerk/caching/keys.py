@@ -27,6 +27,11 @@ _UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 
 def escaped(value: object) -> str:
     """The spelling of a field in a key. Raises KeyFieldError for what has no one spelling."""
+    kind = type(value)
+    if kind is int:
+        return str(value)
+    if kind is str and value.isalnum() and value.isascii():  # type: ignore[attr-defined]
+        return value  # type: ignore[return-value]
     if isinstance(value, Enum):
         value = value.value
     if isinstance(value, bool) or not isinstance(value, str | int | UUID | date):
@@ -36,8 +41,6 @@ def escaped(value: object) -> str:
     text = value if isinstance(value, str) else str(value)
     if not text:
         raise KeyFieldError("A field of a key is empty: every field needs a value.")
-    if text.isalnum() and text.isascii():
-        return text
     try:
         return quote(text, safe="")
     except UnicodeEncodeError:
@@ -80,11 +83,11 @@ class Pattern:
 
         Raises KeyFieldError where one is missing or has no one spelling.
         """
+        text = self.head
         try:
-            return "".join(
-                escaped(values[part]) if index % 2 else part
-                for index, part in enumerate(self._parts)
-            )
+            for field, after in self._steps:
+                text += escaped(values[field]) + after
+            return text
         except KeyError as error:
             raise KeyFieldError(f"The key {self.text} needs the field {error}.") from None
 
@@ -102,6 +105,11 @@ class Pattern:
         """The first field of a key of this pattern as it is spelled there; None for others."""
         found = self._expression.fullmatch(key)
         return found[1] if found and self.fields else None
+
+    @cached_property
+    def _steps(self) -> tuple[tuple[str, str], ...]:
+        """Each field, and the text behind it."""
+        return tuple(zip(self._parts[1::2], self._parts[2::2], strict=True))
 
     @cached_property
     def _parts(self) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from time import perf_counter
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from stellwerk.caching.envelope import WRITE_ID_BYTES, Entry, Sealer
 from stellwerk.caching.errors import CacheError, DeclarationError, RedisAwayError, UnreadableError
@@ -38,13 +38,15 @@ class Freshness(Enum):
     STALE = "only where the source fails"
 
 
-@dataclass(frozen=True, slots=True)
-class Read:
+class Read(NamedTuple):
     """What Redis answered: an entry that can be used, or none and what is in its place."""
 
     entry: Entry | None = None
     seen: bytes = b""
     freshness: Freshness = Freshness.STALE
+
+
+_NOTHING: Final = Read()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,12 @@ class Layer(Generic[T]):
         is raised here, unless an older value may stand in. `tags` name what the value stands for.
         Raises KeyFieldError for missing or unknown fields.
         """
-        return await self.get_by(fields, self._loading(load, fields), tags)
+        at = self._place(fields)
+        value = self._held(at.key)
+        if value is MISSING:
+            value = await self._get(at, load or self._loading(fields), tags)
+        found: T = value
+        return found
 
     async def get_by(
         self,
@@ -131,16 +138,11 @@ class Layer(Generic[T]):
     ) -> T:
         """The same for fields that are given as a mapping, whatever their names."""
         at = self._place(fields)
-        if self.pending and at.key in self.pending:
-            return self._pending(at.key)
-        if self._local is not None and self._services.local_allowed():
-            value = self._local.get(at.key)
-            if value is not MISSING:
-                self.statistics.hits += 1
-                self.statistics.local_hits += 1
-                found: T = value
-                return found
-        return await self._get(at, load, tuple(tags))
+        value = self._held(at.key)
+        if value is MISSING:
+            value = await self._get(at, load, tags)
+        found: T = value
+        return found
 
     async def peek(self, /, default: Any = None, **fields: object) -> T | Any:
         """The value as it is, without loading; `default` where there is no fresh one."""
@@ -179,8 +181,7 @@ class Layer(Generic[T]):
                 *(
                     self._get(
                         places[index],
-                        batch.loading(number) if batch else self._loading(None, wanted[index]),
-                        (),
+                        batch.loading(number) if batch else self._loading(wanted[index]),
                     )
                     for number, index in enumerate(absent)
                 )
@@ -299,6 +300,18 @@ class Layer(Generic[T]):
         """Cancel the loads under way."""
         await self._flights.close()
 
+    def _held(self, key: str) -> Any:
+        """What this process itself has: a pending write, or a copy; MISSING where it has none."""
+        if self.pending and key in self.pending:
+            return self._pending(key)
+        if self._local is None or not self._services.local_allowed():
+            return MISSING
+        value = self._local.get(key)
+        if value is not MISSING:
+            self.statistics.hits += 1
+            self.statistics.local_hits += 1
+        return value
+
     def _pending(self, key: str) -> T:
         self.statistics.hits += 1
         value: T = self.opened(key, self.pending[key]).value
@@ -307,11 +320,7 @@ class Layer(Generic[T]):
     def _place(self, fields: Mapping[str, object]) -> Place:
         return place(self.declaration, self.declaration.locate(fields))
 
-    def _loading(
-        self, load: Callable[[], Awaitable[T]] | None, fields: Mapping[str, object]
-    ) -> Callable[[], Awaitable[T]]:
-        if load is not None:
-            return load
+    def _loading(self, fields: Mapping[str, object]) -> Callable[[], Awaitable[T]]:
         own = self._load
         if own is None:
             raise DeclarationError(
@@ -320,8 +329,10 @@ class Layer(Generic[T]):
             )
         return lambda: own(**fields)
 
-    async def _get(self, at: Place, load: Callable[[], Awaitable[T]], tags: tuple[str, ...]) -> T:
-        started = perf_counter()
+    async def _get(
+        self, at: Place, load: Callable[[], Awaitable[T]], tags: Iterable[str] = ()
+    ) -> T:
+        started, tags = perf_counter(), tuple(tags)
         stale: Entry | None = None
         counted = False
         for _ in range(_JOINS_MAX):
@@ -338,7 +349,8 @@ class Layer(Generic[T]):
                     self.statistics.response_time.add(1000 * (perf_counter() - started))
                 if read.freshness is Freshness.DUE:
                     self._refresh(at, load, tags, read.seen)
-                self._keep(at, entry, moment)
+                if moment:
+                    self._keep(at, entry, moment)
                 hit: T = entry.value
                 return hit
             if not counted:
@@ -382,8 +394,8 @@ class Layer(Generic[T]):
     async def _read(self, at: Place) -> Read:
         stored = await self._services.storage.read(at)
         if stored is None:
-            return Read()
-        read = await self._checked(at, stored)
+            return _NOTHING
+        read = await self._checked(at, stored) if stored.tag_stamps else self._opened(at, stored)
         if read.entry is not None and at.budget is not None:
             self._services.usage.note(at)
         return read
@@ -406,7 +418,7 @@ class Layer(Generic[T]):
             self.statistics.unreadable[error.reason] += 1
             return Read(seen=stored.write_id)
         age = self._services.storage.now() - entry.made
-        return Read(entry, stored.write_id, _freshness(age, entry, self.declaration.lifetime))
+        return Read(entry, entry.write_id, _freshness(age, entry, self.declaration.lifetime))
 
     def _begin(
         self, at: Place, load: Load, tags: tuple[str, ...], seen: bytes, *, refreshes: bool = False
@@ -615,8 +627,7 @@ async def _landing(flight: asyncio.Task[Landed | None], key: str) -> Landed | No
 def _freshness(age_ms: int, entry: Entry, lifetime: Lifetime) -> Freshness:
     if age_ms >= entry.lifetime:
         return Freshness.STALE
-    after = lifetime.refresh_after
-    share = None if after is None else after / lifetime.ttl
+    share = lifetime.refresh_share
     if share is not None and age_ms >= share * entry.lifetime:
         return Freshness.DUE
     return Freshness.FRESH

@@ -1,7 +1,7 @@
 """The layers of the settings on some storage, made when they are first asked for."""
 
-import asyncio
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import Any
 
 from stellwerk.caching.codec import codec_for
@@ -44,7 +44,7 @@ class LayerSet:
             usage=self.usage,
             retry_pause=settings.client.retry_pause_seconds,
             local_allowed=local_allowed,
-            clock=clock or _loop_time,
+            clock=clock or monotonic,
         )
 
     def layer(self, name: str, kind: Any = None, load: Loader[Any] | None = None) -> Layer[Any]:
@@ -94,7 +94,3 @@ class LayerSet:
         )
         buckets = self._settings.metrics.response_time_buckets_ms
         return Layer(declaration, sealer, self._services, buckets, load)
-
-
-def _loop_time() -> float:
-    return asyncio.get_running_loop().time()

@@ -2,7 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
+from stellwerk.caching import names
 from stellwerk.caching.errors import DeclarationError, KeyFieldError, UnknownLayerError
 from stellwerk.caching.hashing import digest
 from stellwerk.caching.keys import Pattern, escaped
@@ -12,8 +15,7 @@ _RESERVED = frozenset({"load", "tags", "value", "save", "self"})
 _HASH_SUFFIX = "_hash"
 
 
-@dataclass(frozen=True)
-class Location:
+class Location(NamedTuple):
     """Where an entry is: its key, and its first field where entries share one ("" otherwise)."""
 
     key: str
@@ -25,7 +27,8 @@ class Lifetime:
     """How long an entry is used, in seconds."""
 
     ttl: float
-    refresh_after: float | None
+    refresh_share: float | None
+    """The share of it, 0 to 1, after which an entry is refreshed; None: never."""
     stale: float
     jitter: float
     """The share of the lifetime, 0 to 1, by which one may end early."""
@@ -59,7 +62,7 @@ class Declaration:
         Raises KeyFieldError for a missing, unknown or ambiguous field, and UnsupportedValueError
         for one that is to be hashed and cannot be.
         """
-        known = self._hashed(fields) if self._hash_field else fields
+        known = fields if self._hash_field is None else self._hashed(fields)
         pattern = self.pattern
         if len(known) != len(pattern.fields):
             unknown = ", ".join(sorted(set(known) - set(pattern.fields))) or "none"
@@ -73,14 +76,20 @@ class Declaration:
                 raise KeyFieldError(
                     f"The key {key} belongs to another layer, with keys {sibling.text}: use that."
                 )
-        return Location(key, self.entity(known))
-
-    def entity(self, fields: Mapping[str, object]) -> str:
-        """The first field as it is spelled in keys; "" where every entry has its own."""
         first = self.entity_field
-        return "" if first is None else escaped(fields[first])
+        return Location(key, "" if first is None else escaped(known[first]))
 
-    @property
+    @cached_property
+    def stamp(self) -> str:
+        """The name of the stamp that all entries stand under."""
+        return names.stamp(self.name)
+
+    @cached_property
+    def guard(self) -> str:
+        """The name of the guard of the loads under way."""
+        return names.guard(self.name)
+
+    @cached_property
     def entity_field(self) -> str | None:
         """The field that several entries share, where there is one."""
         fields = self.pattern.fields
@@ -91,7 +100,7 @@ class Declaration:
         """The fields that a caller has to give: all but the hash of further ones."""
         return self.pattern.fields[:-1] if self._hash_field else self.pattern.fields
 
-    @property
+    @cached_property
     def _hash_field(self) -> str | None:
         last = self.pattern.fields[-1:]
         return last[0] if last and last[0].endswith(_HASH_SUFFIX) else None
@@ -183,7 +192,7 @@ def _declaration(
         strategy=cache.strategy,
         lifetime=Lifetime(
             ttl=ttl,
-            refresh_after=None if refresh is None else ttl * refresh / 100,
+            refresh_share=None if refresh is None else refresh / 100,
             stale=cache.serve_stale_seconds,
             jitter=cache.jitter_percent / 100,
             absent_ttl=min(ttl, cache.absent_ttl_seconds or ttl),

@@ -10,9 +10,9 @@ from stellwerk.caching.storage import Place, Plan
 
 def place(declaration: Declaration, location: Location) -> Place:
     """Where and under which stamps an entry of this layer stands."""
-    name, entity = declaration.name, location.entity
-    stamps = (names.stamp(name), names.stamp(name, entity)) if entity else (names.stamp(name),)
-    return Place(location.key, stamps, names.guard(name), name, declaration.budget)
+    (key, entity), name, stamp = location, declaration.name, declaration.stamp
+    stamps = (stamp, f"{stamp}:{entity}") if entity else (stamp,)
+    return Place(key, stamps, declaration.guard, name, declaration.budget)
 
 
 def place_of_key(declaration: Declaration, key: str) -> Place:

@@ -7,13 +7,14 @@ none.
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from stellwerk.caching import names
 from stellwerk.caching.client import RedisClient, Session
 from stellwerk.caching.connection import Word
 from stellwerk.caching.envelope import WRITE_ID_BYTES
 from stellwerk.caching.globs import for_redis
+from stellwerk.caching.merging import MergedReads
 from stellwerk.caching.scripts import (
     CONFIRM,
     INVALIDATE,
@@ -34,8 +35,7 @@ _SCAN_COUNT: Final = 1000
 _TOO_LARGE, _REFUSED = -1, -2
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """An entry's key, the stamps it stands under, and the layer it is accounted in."""
 
     key: str
@@ -49,8 +49,7 @@ class Place:
         return (self.key, *self.stamps, *map(names.tag, tags))
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(NamedTuple):
     """An envelope as it was found, and how many stamps of tags stand before it."""
 
     envelope: bytes
@@ -184,6 +183,10 @@ class RedisStorage:
     client: RedisClient
     stream_length: int
 
+    def __post_init__(self) -> None:
+        """Begin with no reads under way."""
+        self._reads = MergedReads(self.client)
+
     @property
     def available(self) -> bool:
         """Whether it answers now."""
@@ -195,18 +198,14 @@ class RedisStorage:
 
     async def read(self, place: Place) -> Stored | None:
         """The entry, without a look at its tags' stamps."""
-        data, *stamps = await self.client.session.send("MGET", place.key, *place.stamps)
+        data, stamps = await self._reads.read(place)
         return None if data is None else _current(data, stamps)
 
     async def read_many(self, places: Sequence[Place]) -> list[Stored | None]:
         """The entries of several places."""
-        stamps = {name: None for place in places for name in place.stamps}
-        words = [place.key for place in places]
-        reply = await self.client.session.send("MGET", *words, *stamps)
-        present = dict(zip(stamps, reply[len(words) :], strict=True))
         return [
-            None if data is None else _current(data, [present[name] for name in place.stamps])
-            for place, data in zip(places, reply, strict=False)
+            None if data is None else _current(data, stamps)
+            for data, stamps in await self._reads.read_many(places)
         ]
 
     async def tag_stamps(self, tags: Sequence[str]) -> bytes:
@@ -310,7 +309,7 @@ class RedisStorage:
             place.budget or 0,
             self.now(),
             names.wake(place.key),
-            place.layer,
+            place.layer if limited else "",
             *map(names.tagged, tags),
         )
 
@@ -329,10 +328,8 @@ async def invalidate(session: Session, plan: Plan, event: bytes, stream_length: 
         arguments += (names.account(place.layer) if limited else "", names.wake(place.key))
     event_id: bytes = await session.run(INVALIDATE, keys, arguments)
     for tag in plan.tags:
-        taken = _RECLAIM_AT_ONCE
-        while taken == _RECLAIM_AT_ONCE:
-            chunk = (_RECLAIM_AT_ONCE, names.ACCOUNTS)
-            taken = int(await session.run(RECLAIM, (names.tagged(tag),), chunk))
+        while await session.run(RECLAIM, (names.tagged(tag),), (_RECLAIM_AT_ONCE, names.ACCOUNTS)):
+            pass
     return event_id
 
 

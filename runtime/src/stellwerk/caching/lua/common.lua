@@ -71,8 +71,8 @@ end
 
 -- Put an entry: its stamps, then its envelope. The arguments of the calling script are, from
 -- `at` on: envelope, lifetime, lifetime of stamps, number of stamps in front of the envelope,
--- prefix of the account ('' for none), budget, now, channel of those who wait, layer, and the
--- indexes of its tags.
+-- prefix of the account ('' for none), budget, now, channel of those who wait, the layer where it
+-- has an account, and the indexes of its tags.
 local function put(stamps, at)
     local envelope, lifetime, stamp_lifetime = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2]
     local count, prefix, limit = tonumber(ARGV[at + 3]), ARGV[at + 4], tonumber(ARGV[at + 5])
