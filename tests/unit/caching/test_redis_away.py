@@ -63,7 +63,7 @@ def test_a_process_that_was_busy_itself_does_not_take_redis_for_away(redis: Redi
         await layer.set(value, shop=1, id=1)
         reading = asyncio.create_task(layer.peek(shop=1, id=1))
         await asyncio.sleep(0)
-        time.sleep(0.1)  # noqa: ASYNC251 - the event loop is held up, as by a long computation
+        time.sleep(0.1)  # the event loop is held up, as by a long computation
         assert await reading == value
         assert cache.connected
 

@@ -22,6 +22,7 @@ from tests.unit.caching.shipped import caching
 
 pytestmark = pytest.mark.programs
 
+
 @dataclass
 class Site:
     """A master, its replica, and a Sentinel."""

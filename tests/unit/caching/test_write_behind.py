@@ -275,10 +275,10 @@ def _each(postgres: Server, statements: str) -> None:
 def test_a_write_that_was_applied_is_not_pending_after_a_restart(
     redis: RedisServer, postgres: Server, tmp_path: Path
 ) -> None:
-    async def first(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+    async def first(writes: WriteBehind, layer: Layer[Any], _: Database) -> None:
         await writes.write(layer, "before", shop=1, id=1)
 
-    async def again(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+    async def again(_: WriteBehind, layer: Layer[Any], __: Database) -> None:
         assert await layer.get(shop=1, id=1, load=Source("after").load) == "after"
 
     behind(redis, postgres, tmp_path, first)

@@ -22,7 +22,7 @@ _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
 _PROMOTION_PAUSE_SECONDS: Final = 0.02
 _PROMOTION_SECONDS: Final = 3.0
-"""Time in which a replica that a Sentinel has chosen becomes master; usually a tenth of a second."""
+"""Time in which a replica that a Sentinel has chosen becomes master; usually 0.1 s suffice."""
 
 _logger = logging.getLogger(__name__)
 

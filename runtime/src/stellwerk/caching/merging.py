@@ -10,6 +10,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from stellwerk.caching.connection import Reply
+from stellwerk.caching.errors import RedisAwayError
 
 AT_ONCE: Final = 500
 """Entries in one MGET at most: others wait for Redis that long."""
@@ -89,7 +90,7 @@ class MergedReads:
             part = gathered[at : at + AT_ONCE]
             try:
                 answer = self._link.session.send(*_words(wanted for wanted, _ in part))
-            except Exception as error:  # Redis is away
+            except RedisAwayError as error:
                 _fail(part, error)
             else:
                 self._under_way += 1

@@ -258,9 +258,7 @@ class WriteBehind:
 
     async def _leave(self, batch: Sequence[Record]) -> None:
         """The database has these: readers may ask it again, and the journal may forget them."""
-        newest = [
-            record for record in batch if self._newest.get(_entry(record)) == record.sequence
-        ]
+        newest = [record for record in batch if self._newest.get(_entry(record)) == record.sequence]
         for record in newest:
             del self._newest[_entry(record)]
         await asyncio.gather(*map(self._settle, newest))
