@@ -103,8 +103,8 @@ def test_callers_of_one_load_cannot_change_each_others_value(redis: RedisServer)
 def test_waiters_are_woken_and_do_not_poll(redis: RedisServer) -> None:
     async def scenario(node: Node) -> None:
         source = Source("value")
-        loading = (await node.cache(caching(client={"lease_seconds": 30}))).layer("shop.item")
-        waiting = (await node.cache(caching(client={"lease_seconds": 30}))).layer("shop.item")
+        loading = (await node.cache(caching(client={"lease_seconds": 3600}))).layer("shop.item")
+        waiting = (await node.cache(caching(client={"lease_seconds": 3600}))).layer("shop.item")
         first = await source.held(loading.get(shop=1, id=2, load=source.load))
         redis.command("CONFIG", "RESETSTAT")
         waiters = [

@@ -16,7 +16,7 @@ import pytest
 from stellwerk.caching.cache import Cache
 from stellwerk.caching.errors import DeclarationError
 from stellwerk.caching.layer import Layer
-from stellwerk.caching.write_behind import SCHEMA, Connection, Write, WriteBehind
+from stellwerk.caching.write_behind import SCHEMA, Connection, Write, WriteBehind, adopt
 from stellwerk.settings.caching import WriteBehind as Settings
 from tests.unit.caching.opened import Node, Source, address, run, until
 from tests.unit.caching.redis_server import PATIENCE_SECONDS, RedisServer, running
@@ -93,7 +93,16 @@ def dsn(server: Server) -> str:
 Act = Callable[[WriteBehind, Layer[Any], Database], Awaitable[None]]
 
 
-def behind(redis: RedisServer, postgres: Server, folder: Path, act: Act, **settings: Any) -> None:
+def behind(
+    redis: RedisServer,
+    postgres: Server,
+    folder: Path,
+    act: Act,
+    *,
+    name: str = "one",
+    drain_seconds: float = PATIENCE_SECONDS,
+    **settings: Any,
+) -> None:
     """Act with an open write-behind, and drain it."""
 
     async def scenario(node: Node) -> None:
@@ -101,7 +110,7 @@ def behind(redis: RedisServer, postgres: Server, folder: Path, act: Act, **setti
         database = Database(postgres)
         chosen = Settings(directory=str(folder), **({"retry_pause_ms": 10} | settings))
         async with WriteBehind(
-            chosen, "one", database.connect, {layer: database.apply}, drain_seconds=PATIENCE_SECONDS
+            chosen, name, database.connect, {layer: database.apply}, drain_seconds=drain_seconds
         ) as writes:
             await act(writes, layer, database)
 
@@ -315,6 +324,26 @@ def test_at_the_bound_a_write_waits_for_the_database(
         assert 3 in items(postgres)
 
     behind(redis, postgres, tmp_path, act, pending_max=3)
+
+
+def test_what_a_gone_process_left_is_adopted(
+    redis: RedisServer, postgres: Server, tmp_path: Path
+) -> None:
+    async def act(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+        database.down = True
+        for number in range(3):
+            await writes.write(layer, "value", shop=1, id=number)
+
+    async def adopting(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+        await writes.write(layer, "own", shop=1, id=9)
+        chosen = Settings(directory=str(tmp_path))
+        assert await adopt(chosen, database.connect, {layer: database.apply}) == 3
+        assert writes.refused() == []
+
+    behind(redis, postgres, tmp_path, act, name="gone", drain_seconds=0)
+    assert items(postgres) == {}
+    behind(redis, postgres, tmp_path, adopting)
+    assert sorted(items(postgres)) == [0, 1, 2, 9]
 
 
 def test_leaving_drains_and_refuses_further_writes(

@@ -40,6 +40,11 @@ def wake(key: str) -> str:
     return f"{_PREFIX}wake:{key}"
 
 
+def schedule(name: str) -> str:
+    """Up to which time a schedule was carried out."""
+    return f"{_PREFIX}schedule:{name}"
+
+
 def account(layer: str) -> str:
     """The prefix of a layer's accounts."""
     return f"{ACCOUNTS}{layer}"

@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 import msgspec
 import psycopg
 
-from stellwerk.caching.errors import DeclarationError
+from stellwerk.caching.errors import DeclarationError, JournalError
 from stellwerk.caching.extensions import prepared, restored
 from stellwerk.caching.journal import Journal, Record, opened, set_aside_in
 from stellwerk.caching.layer import Layer
@@ -275,6 +275,29 @@ class WriteBehind:
         await layer.confirm(record.envelope, _fields(record))
         if layer.pending.get(record.key) == record.envelope:
             del layer.pending[record.key]
+
+
+async def adopt(
+    settings: Settings,
+    connect: Callable[[], Awaitable[Connection]],
+    appliers: Mapping[Layer[Any], Apply],
+    *,
+    drain_seconds: float = 10.0,
+) -> int:
+    """Apply what processes that are gone have left in their journals; returns how many writes.
+
+    Journals that are in use are left alone. One that is damaged is said in the log.
+    """
+    adopted = 0
+    for folder in sorted(Path(settings.directory).glob("*/")):
+        try:
+            async with WriteBehind(
+                settings, folder.name, connect, appliers, drain_seconds=drain_seconds
+            ) as writes:
+                adopted += writes.pending
+        except JournalError as error:
+            _logger.info("%s", error)
+    return adopted
 
 
 async def _left(connection: Connection, journal: Journal, batch: Sequence[Record]) -> list[Record]:
