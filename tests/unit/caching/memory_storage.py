@@ -201,7 +201,8 @@ class MemoryStorage:
         stamps = [self.server.stamps.get(name) for name in place.stamps]
         if value is None or list(value.stamps[: len(stamps)]) != stamps:
             return None
-        return Stored(value.envelope, b"".join(value.stamps[len(stamps) :]))
+        tag_stamps = b"".join(value.stamps[len(stamps) :])
+        return Stored(tag_stamps + value.envelope, 0, len(tag_stamps))
 
     def _lease(
         self, place: Place, tags: Sequence[str], seen: bytes, lease_ms: int, force: bool

@@ -24,7 +24,7 @@ WAYS: dict[str, Invalidation] = {
     "everything": lambda cache: cache.invalidate("*"),
     "tag": lambda cache: cache.invalidate_tags("eu"),
 }
-LOCAL = caching(layer={"local_seconds": 30})
+LOCAL = caching(layer={"local_seconds": 3600, "ttl_seconds": 3600})
 
 
 @pytest.fixture(params=WAYS, ids=list(WAYS))

@@ -57,6 +57,7 @@ class Database:
     def __init__(self, server: Server) -> None:
         self.dsn = dsn(server)
         self.down = False
+        self.refusals = 0
         self.open = asyncio.Event()
         self.open.set()
         self.batches: list[list[Any]] = []
@@ -74,6 +75,9 @@ class Database:
         """Store the writes."""
         if self.down:
             raise psycopg.OperationalError("the connection is lost")
+        if self.refusals:
+            self.refusals -= 1
+            raise psycopg.errors.ReadOnlySqlTransaction("this is a standby now")
         await self.open.wait()
         self.batches.append([write.fields["id"] for write in writes])
         self.made += [write.made for write in writes]
@@ -270,6 +274,19 @@ def test_a_database_in_trouble_is_not_blamed_on_a_write(
         finally:
             _each(postgres, end)
         await writes.drained()
+
+    behind(redis, postgres, tmp_path, act, attempts=2)
+    assert items(postgres) == {1: ("value", 1)}
+
+
+def test_a_standby_that_takes_no_writes_is_not_blamed_on_them(
+    redis: RedisServer, postgres: Server, tmp_path: Path
+) -> None:
+    async def act(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+        database.refusals = 5
+        await writes.write(layer, "value", shop=1, id=1)
+        await writes.drained()
+        assert writes.refused() == []
 
     behind(redis, postgres, tmp_path, act, attempts=2)
     assert items(postgres) == {1: ("value", 1)}

@@ -10,6 +10,7 @@ stamps in front of an envelope are the business of `stored`.
 import os
 import struct
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 from zlib import crc32
 
@@ -21,15 +22,20 @@ from stellwerk.caching.errors import KeyFieldError, UnreadableError
 WRITE_ID_BYTES: Final = 8
 _MAGIC: Final = b"sw"
 _FORM: Final = 1
-_HEAD = struct.Struct("<8s2sBB4sQQB")
+_KIND = struct.Struct("<2sBB4s")
+_TIMES = struct.Struct("<QQB")
+_TIMES_AT: Final = WRITE_ID_BYTES + _KIND.size
+_HEAD_BYTES: Final = _TIMES_AT + _TIMES.size
 _CHECKSUM = struct.Struct("<I")
+_CHECKED: Final = 0x2144DF1C
+"""The CRC-32 of whatever has its own CRC-32 at the end."""
 _TAG_BYTES_MAX: Final = 255
 _TAGS_MAX: Final = 200
 """Stamps in front of an entry are counted in a byte, and others are there too."""
 
 
-_ALGORITHM, _ENCRYPTED = 3, 4
-"""Flags: the lowest two bits are the Algorithm. Plain numbers, as IntFlag takes a microsecond."""
+_ENCRYPTED: Final = 4
+"""Flag of an encrypted body; the two bits below are its Algorithm."""
 
 
 class Entry(NamedTuple):
@@ -58,61 +64,54 @@ class Sealer:
         if len(entry.tags) > _TAGS_MAX:
             raise KeyFieldError(f"An entry has {len(entry.tags)} tags: {_TAGS_MAX} are possible.")
         algorithm, body = self.compressor.compress(self.codec.encode(entry.value))
-        flags = int(algorithm) | (_ENCRYPTED if self.keyring else 0)
-        head = _HEAD.pack(
-            entry.write_id or os.urandom(WRITE_ID_BYTES),
-            _MAGIC,
-            _FORM,
-            flags,
-            self.codec.schema,
-            entry.made,
-            entry.lifetime,
-            len(entry.tags),
-        ) + b"".join(_packed_tag(tag) for tag in entry.tags)
+        head = b"".join(
+            (
+                entry.write_id or os.urandom(WRITE_ID_BYTES),
+                self._kind(algorithm),
+                _TIMES.pack(entry.made, entry.lifetime, len(entry.tags)),
+                *map(_packed_tag, entry.tags),
+            )
+        )
         if self.keyring:
             return head + self.keyring.seal(body, key.encode() + b"\0" + head)
         content = head + body
         return content + _CHECKSUM.pack(crc32(content, crc32(key.encode())))
 
     def open(self, key: str, data: bytes) -> Entry:
-        """The entry. Raises UnreadableError where it is not a whole one of this layer and key."""
-        try:
-            write_id, magic, form, flags, schema, made, lifetime, tag_count = _HEAD.unpack_from(
-                data
-            )
-        except struct.error:
-            raise UnreadableError("truncated") from None
-        if magic != _MAGIC or form != _FORM:
-            raise UnreadableError("foreign")
-        if bool(flags & _ENCRYPTED) != (self.keyring is not None):
-            raise UnreadableError("foreign")
+        """The entry of an envelope.
+
+        Raises UnreadableError where it is not a whole one of this layer and key.
+        """
         end = len(data)
+        if end < _HEAD_BYTES:
+            raise UnreadableError("truncated")
+        algorithm = self._algorithms.get(data[WRITE_ID_BYTES:_TIMES_AT])
+        if algorithm is None:
+            raise UnreadableError("foreign")
         if self.keyring is None:
             end -= _CHECKSUM.size
-            if crc32(memoryview(data)[:end], crc32(key.encode())) != int.from_bytes(
-                data[end:], "little"
-            ):
+            if crc32(data, crc32(key.encode())) != _CHECKED:
                 raise UnreadableError("altered")
-        if schema != self.codec.schema:
-            raise UnreadableError("foreign")
+        made, lifetime, tag_count = _TIMES.unpack_from(data, _TIMES_AT)
         tags: tuple[str, ...] = ()
-        start = _HEAD.size
+        start = _HEAD_BYTES
         if tag_count:
             tags, start = _tags(data, tag_count)
         body = data[start:end]
         if self.keyring is not None:
             body = self.keyring.open(body, key.encode() + b"\0" + data[:start])
-        algorithm = flags & _ALGORITHM
-        if algorithm:
-            body = decompressed(_algorithm(algorithm), body)
-        return Entry(self.codec.decode(body), made, lifetime, write_id, tags)
+        if algorithm is not Algorithm.NONE:
+            body = decompressed(algorithm, body)
+        return Entry(self.codec.decode(body), made, lifetime, data[:WRITE_ID_BYTES], tags)
 
+    def _kind(self, algorithm: Algorithm) -> bytes:
+        flags = int(algorithm) | (_ENCRYPTED if self.keyring else 0)
+        return _KIND.pack(_MAGIC, _FORM, flags, self.codec.schema)
 
-def _algorithm(number: int) -> Algorithm:
-    try:
-        return Algorithm(number)
-    except ValueError:
-        raise UnreadableError("foreign") from None
+    @cached_property
+    def _algorithms(self) -> dict[bytes, Algorithm]:
+        """The compressions that can be read, by the kind of envelope that says so."""
+        return {self._kind(algorithm): algorithm for algorithm in Algorithm}
 
 
 def _packed_tag(tag: str) -> bytes:
@@ -126,7 +125,7 @@ def _packed_tag(tag: str) -> bytes:
 
 def _tags(data: bytes, count: int) -> tuple[tuple[str, ...], int]:
     """The names of the tags and where the body begins."""
-    names, at = [], _HEAD.size
+    names, at = [], _HEAD_BYTES
     try:
         for _ in range(count):
             names.append(data[at + 1 : at + 1 + data[at]].decode())

@@ -85,7 +85,7 @@ class Pattern:
         """
         text = self.head
         try:
-            for field, after in self._steps:
+            for field, after in self.steps:
                 text += escaped(values[field]) + after
             return text
         except KeyError as error:
@@ -107,7 +107,7 @@ class Pattern:
         return found[1] if found and self.fields else None
 
     @cached_property
-    def _steps(self) -> tuple[tuple[str, str], ...]:
+    def steps(self) -> tuple[tuple[str, str], ...]:
         """Each field, and the text behind it."""
         return tuple(zip(self._parts[1::2], self._parts[2::2], strict=True))
 

@@ -15,7 +15,7 @@ from stellwerk.caching.flights import Flights, Landed, Load, Tower
 from stellwerk.caching.invalidating import Invalidator
 from stellwerk.caching.layers import Declaration, Lifetime
 from stellwerk.caching.local import MISSING, LocalCopies, is_immutable
-from stellwerk.caching.planning import layer_plan, place
+from stellwerk.caching.planning import layer_plan, placing
 from stellwerk.caching.statistics import Histogram, Statistics
 from stellwerk.caching.storage import STAMP_BYTES, Granted, Place, Plan, Put, Storage, Stored
 from stellwerk.caching.usage import Usage
@@ -87,6 +87,7 @@ class Layer(Generic[T]):
         self.statistics = Statistics(Histogram(tuple(response_time_buckets_ms)))
         self.pending: dict[str, bytes] = {}
         """Envelopes of writes that the database does not have yet, by key: what readers get."""
+        self._place = placing(declaration)
         self._sealer = sealer
         self._services = services
         self._load = load
@@ -170,7 +171,7 @@ class Layer(Generic[T]):
         wanted = list(each)
         places = [self._place(fields) for fields in wanted]
         values: list[Any] = [MISSING] * len(places)
-        for index, at in enumerate(places):
+        for index, at in enumerate(places if self.pending else ()):
             if at.key in self.pending:
                 values[index] = self._pending(at.key)
         await self._fill_from_redis(places, values)
@@ -317,9 +318,6 @@ class Layer(Generic[T]):
         value: T = self.opened(key, self.pending[key]).value
         return value
 
-    def _place(self, fields: Mapping[str, object]) -> Place:
-        return place(self.declaration, self.declaration.locate(fields))
-
     def _loading(self, fields: Mapping[str, object]) -> Callable[[], Awaitable[T]]:
         own = self._load
         if own is None:
@@ -379,46 +377,57 @@ class Layer(Generic[T]):
         except RedisAwayError:
             self.statistics.unavailable += len(places)
             return
+        now, hits = self._services.storage.now(), 0
+        share = self.declaration.lifetime.refresh_share
+        fresh = 1 if share is None else share
         for index, (at, stored) in enumerate(zip(places, found, strict=True)):
-            if stored is None or stored.tag_stamps or values[index] is not MISSING:
+            if stored is None or stored.begin != stored.tags or values[index] is not MISSING:
                 continue
-            read = self._opened(at, stored)
+            try:
+                entry = self._sealer.open(at.key, stored.envelope)
+            except UnreadableError:
+                continue  # counted where it is read again, to be mended
             # One that is due for a refresh goes the way that also refreshes it.
-            if read.entry is not None and read.freshness is Freshness.FRESH:
-                values[index] = read.entry.value
-                self.statistics.hits += 1
+            if now - entry.made < fresh * entry.lifetime and not entry.tags:
+                values[index] = entry.value
+                hits += 1
                 if at.budget is not None:
                     self._services.usage.note(at)
+        self.statistics.hits += hits
         self.statistics.response_time.add(1000 * (perf_counter() - started))
 
     async def _read(self, at: Place) -> Read:
         stored = await self._services.storage.read(at)
         if stored is None:
             return _NOTHING
-        read = await self._checked(at, stored) if stored.tag_stamps else self._opened(at, stored)
+        if stored.begin == stored.tags:
+            read = self._opened(at, stored, self._services.storage.now())
+        else:
+            read = await self._checked(at, stored)
         if read.entry is not None and at.budget is not None:
             self._services.usage.note(at)
         return read
 
     async def _checked(self, at: Place, stored: Stored) -> Read:
         """What is stored, unless a tag of it has lost its validity."""
-        read = self._opened(at, stored)
+        read = self._opened(at, stored, self._services.storage.now())
         if read.entry is not None and read.entry.tags:
             present = await self._services.storage.tag_stamps(read.entry.tags)
             if present != stored.tag_stamps:
                 return Read(seen=stored.write_id)
         return read
 
-    def _opened(self, at: Place, stored: Stored) -> Read:
+    def _opened(self, at: Place, stored: Stored, now: int) -> Read:
+        data, tags, begin = stored
         try:
-            entry = self._sealer.open(at.key, stored.envelope)
-            if len(stored.tag_stamps) != STAMP_BYTES * len(entry.tags):
+            entry = self._sealer.open(at.key, data[begin:])
+            if begin - tags != STAMP_BYTES * len(entry.tags):
                 raise UnreadableError("altered")
         except UnreadableError as error:
             self.statistics.unreadable[error.reason] += 1
             return Read(seen=stored.write_id)
-        age = self._services.storage.now() - entry.made
-        return Read(entry, entry.write_id, _freshness(age, entry, self.declaration.lifetime))
+        freshness = _freshness(now - entry.made, entry.lifetime, self.declaration.lifetime)
+        return Read(entry, entry.write_id, freshness)
 
     def _begin(
         self, at: Place, load: Load, tags: tuple[str, ...], seen: bytes, *, refreshes: bool = False
@@ -624,10 +633,10 @@ async def _landing(flight: asyncio.Task[Landed | None], key: str) -> Landed | No
         raise
 
 
-def _freshness(age_ms: int, entry: Entry, lifetime: Lifetime) -> Freshness:
-    if age_ms >= entry.lifetime:
+def _freshness(age_ms: int, lifetime_ms: int, lifetime: Lifetime) -> Freshness:
+    if age_ms >= lifetime_ms:
         return Freshness.STALE
     share = lifetime.refresh_share
-    if share is not None and age_ms >= share * entry.lifetime:
+    if share is not None and age_ms >= share * lifetime_ms:
         return Freshness.DUE
     return Freshness.FRESH

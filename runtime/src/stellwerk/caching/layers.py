@@ -100,6 +100,11 @@ class Declaration:
         """The fields that a caller has to give: all but the hash of further ones."""
         return self.pattern.fields[:-1] if self._hash_field else self.pattern.fields
 
+    @property
+    def has_hash(self) -> bool:
+        """Whether the last field is a hash of further ones."""
+        return self._hash_field is not None
+
     @cached_property
     def _hash_field(self) -> str | None:
         last = self.pattern.fields[-1:]

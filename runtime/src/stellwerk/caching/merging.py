@@ -43,8 +43,10 @@ class Link(Protocol):
         """The present one. Raises RedisAwayError."""
 
 
-Found = tuple[bytes | None, Sequence[bytes | None]]
-"""An entry as it is stored, and its stamps as they are."""
+Found = tuple[bytes | None, bytes | None]
+"""An entry as it is stored, and its stamps as they are, one after the other; None where it, or one
+of them, is not there.
+"""
 
 
 class MergedReads:
@@ -64,17 +66,20 @@ class MergedReads:
             data, *stamps = await self._link.session.send("MGET", wanted.key, *wanted.stamps)
         finally:
             self._under_way -= 1
-        return data, stamps
+        return data, _joined(stamps)
 
     async def read_many(self, wanted: Sequence[Wanted]) -> list[Found]:
         """The same for many, in their order."""
         parts = [wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)]
-        answers = [self._link.session.send(*_words(part)) for part in parts]
-        return [
-            found
-            for part, answer in zip(parts, answers, strict=True)
-            for found in _found(part, await answer)
+        stamps = [_stamps(part) for part in parts]
+        answers = [
+            self._link.session.send("MGET", *[each.key for each in part], *names)
+            for part, names in zip(parts, stamps, strict=True)
         ]
+        found: list[Found] = []
+        for part, names, answer in zip(parts, stamps, answers, strict=True):
+            found += _found(part, names, await answer)
+        return found
 
     def _later(self, wanted: Wanted) -> asyncio.Future[Found]:
         loop = asyncio.get_running_loop()
@@ -88,46 +93,57 @@ class MergedReads:
         gathered, self._gathered = self._gathered, []
         for at in range(0, len(gathered), AT_ONCE):
             part = gathered[at : at + AT_ONCE]
+            wanted = [each for each, _ in part]
+            futures = [future for _, future in part]
+            names = _stamps(wanted)
             try:
-                answer = self._link.session.send(*_words(wanted for wanted, _ in part))
+                answer = self._link.session.send("MGET", *[each.key for each in wanted], *names)
             except RedisAwayError as error:
-                _fail(part, error)
+                _fail(futures, error)
             else:
                 self._under_way += 1
-                answer.add_done_callback(partial(self._hand_out, part))
+                answer.add_done_callback(partial(self._hand_out, wanted, names, futures))
 
     def _hand_out(
-        self, part: list[tuple[Wanted, asyncio.Future[Found]]], answer: asyncio.Future[Reply]
+        self,
+        wanted: list[Wanted],
+        names: list[str],
+        futures: list[asyncio.Future[Found]],
+        answer: asyncio.Future[Reply],
     ) -> None:
         self._under_way -= 1
         error = answer.exception()
         if error is not None:
-            _fail(part, error)
+            _fail(futures, error)
             return
-        found = _found([wanted for wanted, _ in part], answer.result())
-        for (_, future), each in zip(part, found, strict=True):
+        for future, each in zip(futures, _found(wanted, names, answer.result()), strict=True):
             if not future.done():
                 future.set_result(each)
 
 
-def _words(wanted: Iterable[Wanted]) -> list[str]:
-    """The MGET of all keys, then of all stamps, each once."""
-    wanted = list(wanted)
-    stamps = dict.fromkeys([name for each in wanted for name in each.stamps])
-    return ["MGET", *[each.key for each in wanted], *stamps]
+def _stamps(wanted: Iterable[Wanted]) -> list[str]:
+    """The names of all stamps, each once."""
+    return list(dict.fromkeys([name for each in wanted for name in each.stamps]))
 
 
-def _found(wanted: Sequence[Wanted], reply: Reply) -> list[Found]:
-    """What the answer to `_words` says of each."""
-    names = dict.fromkeys([name for each in wanted for name in each.stamps])
-    stamps = dict(zip(names, reply[len(wanted) :], strict=True))
-    return [
-        (data, [stamps[name] for name in each.stamps])
-        for each, data in zip(wanted, reply, strict=False)
-    ]
+def _found(wanted: Sequence[Wanted], names: Sequence[str], reply: Reply) -> list[Found]:
+    """What Redis answered to each: first are the entries, then the stamps."""
+    present = dict(zip(names, reply[len(wanted) :], strict=True))
+    joined: dict[tuple[str, ...], bytes | None] = {}
+    found: list[Found] = []
+    for each, data in zip(wanted, reply, strict=False):
+        stamps = each.stamps
+        if stamps not in joined:
+            joined[stamps] = _joined([present[name] for name in stamps])
+        found.append((data, joined[stamps]))
+    return found
 
 
-def _fail(part: list[tuple[Wanted, asyncio.Future[Found]]], error: BaseException) -> None:
-    for _, future in part:
+def _joined(stamps: Sequence[bytes | None]) -> bytes | None:
+    return None if None in stamps else b"".join(stamps)  # type: ignore[arg-type]
+
+
+def _fail(futures: Iterable[asyncio.Future[Found]], error: BaseException) -> None:
+    for future in futures:
         if not future.done():
             future.set_exception(error)

@@ -1,9 +1,10 @@
 """What an invalidation has to delete, worked out from the declared layers. No I/O here."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from stellwerk.caching import names
 from stellwerk.caching.globs import Extent, coverage
+from stellwerk.caching.keys import escaped
 from stellwerk.caching.layers import Declaration, Layers, Location
 from stellwerk.caching.storage import Place, Plan
 
@@ -13,6 +14,38 @@ def place(declaration: Declaration, location: Location) -> Place:
     (key, entity), name, stamp = location, declaration.name, declaration.stamp
     stamps = (stamp, f"{stamp}:{entity}") if entity else (stamp,)
     return Place(key, stamps, declaration.guard, name, declaration.budget)
+
+
+def placing(declaration: Declaration) -> Callable[[Mapping[str, object]], Place]:
+    """What finds the place of an entry by its fields. Raises as Declaration.locate.
+
+    It is on the way of every read, so what is the same for all entries is worked out before.
+    """
+
+    def looked_up(fields: Mapping[str, object]) -> Place:
+        return place(declaration, declaration.locate(fields))
+
+    if declaration.siblings or declaration.has_hash:
+        return looked_up
+    head, steps, name = declaration.pattern.head, declaration.pattern.steps, declaration.name
+    stamp, guard, budget = declaration.stamp, declaration.guard, declaration.budget
+    count, shared, alone = len(steps), len(steps) > 1, (stamp,)
+
+    def put_together(fields: Mapping[str, object]) -> Place:
+        key, entity = head, ""
+        for field, after in steps:
+            if field not in fields:
+                break
+            spelled = escaped(fields[field])
+            entity = entity or spelled
+            key += spelled + after
+        else:
+            if len(fields) == count:
+                stamps = (stamp, f"{stamp}:{entity}") if shared else alone
+                return Place(key, stamps, guard, name, budget)
+        return looked_up(fields)  # which says what is wrong
+
+    return put_together
 
 
 def place_of_key(declaration: Declaration, key: str) -> Place:

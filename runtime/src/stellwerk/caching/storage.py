@@ -50,15 +50,28 @@ class Place(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """An envelope as it was found, and how many stamps of tags stand before it."""
+    """An entry as it was found: from `tags` on the stamps of its tags, from `begin` on its
+    envelope.
+    """
 
-    envelope: bytes
-    tag_stamps: bytes = b""
+    data: bytes
+    tags: int
+    begin: int
+
+    @property
+    def tag_stamps(self) -> bytes:
+        """The stamps of its tags when it was written, one after the other."""
+        return self.data[self.tags : self.begin]
+
+    @property
+    def envelope(self) -> bytes:
+        """The value sealed."""
+        return self.data[self.begin :]
 
     @property
     def write_id(self) -> bytes:
         """What tells this writing of the entry from others."""
-        return self.envelope[:WRITE_ID_BYTES]
+        return self.data[self.begin : self.begin + WRITE_ID_BYTES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,15 +211,11 @@ class RedisStorage:
 
     async def read(self, place: Place) -> Stored | None:
         """The entry, without a look at its tags' stamps."""
-        data, stamps = await self._reads.read(place)
-        return None if data is None else _current(data, stamps)
+        return _current(*await self._reads.read(place))
 
     async def read_many(self, places: Sequence[Place]) -> list[Stored | None]:
         """The entries of several places."""
-        return [
-            None if data is None else _current(data, stamps)
-            for data, stamps in await self._reads.read_many(places)
-        ]
+        return [_current(data, stamps) for data, stamps in await self._reads.read_many(places)]
 
     async def tag_stamps(self, tags: Sequence[str]) -> bytes:
         """The present stamps of tags, one after the other."""
@@ -223,7 +232,7 @@ class RedisStorage:
         if answer == 0:
             return Held(max(rest[0], 1))
         if answer == 2:
-            return Present(_split(rest[0], len(place.stamps)))
+            return Present(_stored(rest[0], len(place.stamps)))
         return Granted(token, tuple(rest))
 
     async def store(
@@ -358,14 +367,13 @@ def _outcome(answer: int) -> Put:
     return Put(stored=True, evicted=answer)
 
 
-def _current(data: bytes, stamps: Sequence[bytes | None]) -> Stored | None:
+def _current(data: bytes | None, stamps: bytes | None) -> Stored | None:
     """What is stored, where it stands under the present stamps."""
-    end = 1 + STAMP_BYTES * len(stamps)
-    if None in stamps or data[1:end] != b"".join(stamps):  # type: ignore[arg-type]
+    if data is None or stamps is None or not data.startswith(stamps, 1):
         return None
-    return _split(data, len(stamps))
+    return Stored(data, 1 + len(stamps), 1 + STAMP_BYTES * data[0])
 
 
-def _split(data: bytes, fixed: int) -> Stored:
-    end = 1 + STAMP_BYTES * data[0] if data else 0
-    return Stored(data[end:], data[1 + STAMP_BYTES * fixed : end])
+def _stored(data: bytes, fixed: int) -> Stored:
+    """The same where that was looked at before."""
+    return Stored(data, 1 + STAMP_BYTES * fixed, 1 + STAMP_BYTES * data[0])
