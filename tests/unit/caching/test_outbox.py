@@ -107,7 +107,7 @@ def test_while_redis_is_away_events_stay(postgres: Server) -> None:
 
 def test_two_followers_publish_each_event_once(postgres: Server) -> None:
     async def act(
-        published: Published, follower: OutboxFollower, own: Connection, program: Connection
+        published: Published, follower: OutboxFollower, _: Connection, program: Connection
     ) -> None:
         for number in range(1200):
             await tell(program, "portfolio_updated", portfolio_id=number)

@@ -1,6 +1,7 @@
 """The cache: what a program opens once, and gets its layers from."""
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
@@ -31,7 +32,7 @@ class Cache:
     ) -> None:
         timeout = settings.client.operation_timeout_ms / 1000
         self.client = RedisClient(address, timeout, keepalive or KeepAlive())
-        storage = RedisStorage(self.client, settings.client.stream_length)
+        storage = self._storage = RedisStorage(self.client, settings.client.stream_length)
         self._waker = Waker(self.client)
         self._layers = LayerSet(settings, storage, self._waker, self._copies_are_followed)
         self.rate_limiter = RateLimiter(settings.rate_limits, self.client)
@@ -102,6 +103,27 @@ class Cache:
         Raises KeyFieldError where a parameter is missing, DeclarationError for an unknown event.
         """
         return await self.invalidate(*self._layers.patterns(event, parameters))
+
+    def patterns(self, event: str, parameters: Mapping[str, object]) -> list[str]:
+        """The patterns that the settings declare for an event, filled; errors as above."""
+        return self._layers.patterns(event, parameters)
+
+    def covers_all(self, patterns: Sequence[str]) -> bool:
+        """Whether these patterns cover every layer there is."""
+        declared = self._layers.declared
+        covered = plan(declared, patterns).stamps
+        return bool(declared.all) and {one.stamp for one in declared.all} <= set(covered)
+
+    async def memory(self) -> dict[str, dict[str, int]]:
+        """The bytes that each layer with a budget takes, and that. Raises RedisAwayError."""
+        return {
+            declaration.name: {
+                "bytes": await self._storage.memory(declaration.name),
+                "budget": declaration.budget,
+            }
+            for declaration in self._layers.declared.all
+            if declaration.budget is not None
+        }
 
     async def invalidate_tags(self, *tags: str) -> bool:
         """The same for the entries that carry one of these tags; their memory is freed."""

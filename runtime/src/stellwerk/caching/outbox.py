@@ -32,7 +32,7 @@ DELETE FROM cache_events WHERE id IN (
 """
 _AT_ONCE: Final = 500
 _POLL_SECONDS: Final = 0.2
-"""A poll costs an index look-up; NOTIFY would make all commits of the server wait for each other."""
+"""A poll costs an index look-up; NOTIFY makes all commits of the server wait for each other."""
 _RETRY_SECONDS: Final = 1.0
 
 _logger = logging.getLogger(__name__)

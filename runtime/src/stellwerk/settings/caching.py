@@ -157,6 +157,9 @@ class AdminApi(Model):
     )
     port: Port = Field(8005, description="Port of stellwerk-cache.")
     token: Secret = Field(NOT_GIVEN, description="What a caller must know.")
+    token_for_all: Secret = Field(
+        NOT_GIVEN, description="What a caller must know to invalidate every layer at once."
+    )
 
 
 class Invalidation(Model):
