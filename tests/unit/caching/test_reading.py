@@ -34,6 +34,23 @@ def test_a_loaded_value_is_a_hit_in_every_process(redis: RedisServer) -> None:
     run(redis, scenario)
 
 
+def test_what_was_counted_has_names_for_metrics(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache(shipped())
+        assets = cache.layer("api_response./api/assets")
+        for _ in range(4):
+            await assets.get(
+                service="core", symbol="AAPL", data_type="stock", load=Source("x").load
+            )
+        found = cache.figures()
+        assert found["cache_api_response_api_assets_hits"] == 3
+        assert found["cache_api_response_api_assets_misses"] == 1
+        assert found["cache_api_response_api_assets_hit_rate_percent"] == 75
+        assert found["cache_api_response_api_assets_response_ms"] > 0
+
+    run(redis, scenario)
+
+
 def test_none_is_a_hit(redis: RedisServer) -> None:
     async def scenario(node: Node) -> None:
         source = Source(None)

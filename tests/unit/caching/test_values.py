@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stellwerk.caching import compression
 from stellwerk.caching.codec import codec_for
 from stellwerk.caching.compression import Algorithm, Compressor, compressor, decompressed
 from stellwerk.caching.encryption import Keyring, keyring
@@ -244,6 +245,14 @@ def test_only_large_values_that_shrink_are_compressed(algorithm: Any) -> None:
     assert made.compress(b"a" * 1024) == (Algorithm.NONE, b"a" * 1024)
     noise = b"".join(uuid.uuid4().bytes for _ in range(100))
     assert made.compress(noise) == (Algorithm.NONE, noise)
+
+
+def test_a_compression_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "_zstandard", None)
+    with pytest.raises(DeclarationError, match=r"install stellwerk\[zstd\]"):
+        compressor(Compression(algorithm="zstd"), wanted=True)
+    with pytest.raises(UnreadableError):
+        decompressed(Algorithm.ZSTD, b"whatever")
 
 
 def test_a_layer_that_is_not_compressed_stays_plain() -> None:

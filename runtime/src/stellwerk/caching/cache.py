@@ -114,6 +114,10 @@ class Cache:
         covered = plan(declared, patterns).stamps
         return bool(declared.all) and {one.stamp for one in declared.all} <= set(covered)
 
+    def figures(self) -> dict[str, float]:
+        """What this process counted in the layers it has asked for, by names for metrics."""
+        return self._layers.figures()
+
     async def memory(self) -> dict[str, dict[str, int]]:
         """The bytes that each layer with a budget takes, and that. Raises RedisAwayError."""
         return {

@@ -9,6 +9,7 @@ from stellwerk.caching.compression import compressor
 from stellwerk.caching.encryption import keyring
 from stellwerk.caching.envelope import Sealer
 from stellwerk.caching.errors import DeclarationError, KeyFieldError
+from stellwerk.caching.figures import figures
 from stellwerk.caching.flights import Tower
 from stellwerk.caching.invalidating import Invalidator
 from stellwerk.caching.keys import Pattern
@@ -79,6 +80,13 @@ class LayerSet:
         if unknown:
             raise KeyFieldError(f"The event {event} has no parameter {min(unknown)}.")
         return [pattern.filled(parameters) for pattern in wanted]
+
+    def figures(self) -> dict[str, float]:
+        """The numbers of all layers that were asked for, by names for metrics."""
+        found: dict[str, float] = {}
+        for name, layer in self._layers.items():
+            found.update(figures(name, layer.statistics))
+        return found
 
     async def close(self) -> None:
         """End the loads under way."""
