@@ -25,8 +25,8 @@ Reply = Any
 _AWAY_REPLIES: Final = frozenset({"LOADING", "MASTERDOWN", "READONLY", "NOREPLICAS"})
 """Errors of a server that is not, not yet or no longer the master that takes writes."""
 
-_LATE_SECONDS: Final = 0.02
-"""An event loop that looks later than this was busy itself."""
+_SILENCE_SECONDS: Final = 0.02
+"""An answer that is late is waited for as long as some of it comes within this time."""
 
 _logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ class Connection(asyncio.Protocol):
         self._pending: deque[tuple[asyncio.Future[Reply], float]] = deque()
         self._unsent: list[bytes] = []
         self._watch: asyncio.TimerHandle | None = None
-        self._looked_late = False
+        self._heard = False
         self._listener: Callable[[Reply], None] | None = None
         self._refusals: set[str] = set()
         self.lost: asyncio.Future[str] = self._loop.create_future()
@@ -98,6 +98,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by asyncio."""
+        self._heard = True
         self._reader.feed(data)
         try:
             while (reply := self._reader.gets()) is not _INCOMPLETE:
@@ -144,13 +145,13 @@ class Connection(asyncio.Protocol):
         self._watch = None
         if not self._pending:
             return
-        limit, now = self._pending[0][1], self._loop.time()
-        self._looked_late, looked_late = now - limit > _LATE_SECONDS, self._looked_late
-        if limit > now:
+        limit = self._pending[0][1]
+        if limit > self._loop.time():
             self._watch = self._loop.call_at(limit, self._look)
-        elif self._looked_late and not looked_late:
-            # This process was busy, and the answer may have come long since: it is read first.
-            self._watch = self._loop.call_later(_LATE_SECONDS, self._look)
+        elif self._heard:
+            # A large answer is coming, or this process was busy itself and has more to read.
+            self._heard = False
+            self._watch = self._loop.call_later(_SILENCE_SECONDS, self._look)
         else:
             self.close("no answer in time")
 
