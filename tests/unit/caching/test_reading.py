@@ -7,8 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from stellwerk.caching.addresses import Credentials, RedisAddress
+from stellwerk.caching.cache import Cache
 from stellwerk.caching.errors import DeclarationError, KeyFieldError
-from tests.unit.caching.opened import Node, Source, run, until
+from tests.unit.caching.opened import Node, Source, address, run, until
 from tests.unit.caching.redis_server import RedisServer
 from tests.unit.caching.shipped import caching, shipped
 
@@ -30,6 +32,28 @@ def test_a_loaded_value_is_a_hit_in_every_process(redis: RedisServer) -> None:
                 assert value == {"total": Decimal("1.50")}
         assert source.loads == 1
         assert layer.statistics.hits == 2
+
+    run(redis, scenario)
+
+
+def test_the_rights_of_the_services_user_are_enough(redis: RedisServer) -> None:
+    rights = ("~*", "&*", "+@all", "-@admin", "-@dangerous", "+info")  # as the deploy gives them
+    redis.command("ACL", "SETUSER", "app", "reset", "on", ">app-password", *rights)
+
+    async def scenario(node: Node) -> None:
+        there = RedisAddress(address(node.server).at, Credentials("app", "app-password"))
+        settings = caching(layer={"memory": "1MB", "local_seconds": 30})
+        async with Cache(settings, there) as cache:
+            layer, source = cache.layer("shop.item"), Source("value")
+            assert cache.connected
+            await until(cache._copies_are_followed)
+            await layer.get(shop=1, id=1, load=source.load, tags=["eu"])
+            await layer.set("x", shop=1, id=2)
+            assert await layer.invalidate(shop=1, id=2)
+            assert await cache.invalidate("item:*:3")
+            assert await cache.invalidate_tags("eu")
+            assert await layer.memory_used() is not None
+            assert cache.connected
 
     run(redis, scenario)
 
