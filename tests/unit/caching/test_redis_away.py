@@ -216,6 +216,25 @@ def test_an_invalidation_that_redis_lost_is_repeated(redis: RedisServer) -> None
     run(redis, scenario)
 
 
+def test_of_a_write_that_redis_lost_nothing_older_is_left(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache()
+        layer, source = cache.layer("shop.item"), Source("new")
+        for number in (1, 2, 3):
+            await layer.set("old", shop=number, id=1)
+        redis.command("SAVE")
+        assert await layer.set("new", shop=1, id=1)
+        await layer.write_through("new", source.load, shop=2, id=1)
+        redis.kill()
+        redis.start()
+        await until(lambda: not cache.connected)
+        await until(lambda: cache.connected)
+        there = [await layer.peek(shop=number, id=1) for number in (1, 2, 3)]
+        assert there == [None, None, "old"]
+
+    run(redis, scenario)
+
+
 def test_a_wrong_password_is_as_if_redis_were_away(redis: RedisServer) -> None:
     async def scenario() -> None:
         redis.command("CONFIG", "SET", "requirepass", "secret-word")

@@ -1,5 +1,6 @@
 """Carrying invalidations out: in Redis, in this process, and later where Redis is away."""
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Iterable
@@ -13,11 +14,14 @@ from stellwerk.caching.errors import CacheError, RedisAwayError
 from stellwerk.caching.globs import matches
 from stellwerk.caching.layers import Layers
 from stellwerk.caching.planning import layer_plan, merged, place_of_key, without_looking
-from stellwerk.caching.storage import Plan, Storage, has_event, invalidate
+from stellwerk.caching.storage import Place, Plan, Storage, confirm, has_event, invalidate
 from stellwerk.caching.validity import Validity
 
 _REMEMBERED_MAX: Final = 1_000
 """Invalidations that are repeated on a server without them; had there been more, all layers are."""
+_WRITTEN_MAX: Final = 2_000
+"""Writes that are looked for on another server: those of a moment, as replicas follow within one."""
+_CONFIRMED_AT_ONCE: Final = 200
 _OWED_MAX: Final = 10_000
 """Names that are remembered while Redis is away; beyond, all layers are invalidated instead."""
 
@@ -33,7 +37,8 @@ class Invalidator:
 
     A server may have lost what the one before it had acknowledged: a replica that was promoted too
     early, or a restart from an older snapshot. Where the last event of this process is not in its
-    history, the invalidations are repeated.
+    history, the invalidations are repeated; and of an entry that this process has just written,
+    nothing older is left.
     """
 
     def __init__(self, layers: Layers, storage: Storage, stream_length: int) -> None:
@@ -43,6 +48,7 @@ class Invalidator:
         self._owed = Plan()
         self._done: deque[Plan] = deque(maxlen=_REMEMBERED_MAX)
         self._last: tuple[bytes, bytes] | None = None
+        self._written: deque[tuple[Place, bytes]] = deque(maxlen=_WRITTEN_MAX)
         self.validity = Validity()
 
     async def invalidate(self, plan: Plan) -> bool:
@@ -70,6 +76,10 @@ class Invalidator:
         """This process' own copies of these are worthless."""
         self.validity.void(voided)
 
+    def wrote(self, place: Place, write_id: bytes) -> None:
+        """Redis has acknowledged a write of the program."""
+        self._written.append((place, write_id))
+
     def owe(self, plan: Plan) -> None:
         """Remember what Redis could not be told, or refused, and do not read it until it was."""
         self._owed = merged((self._owed, without_looking(plan)))
@@ -90,6 +100,15 @@ class Invalidator:
             self._last = (await invalidate(session, owed, event, self._stream_length), event)
             self._done.append(owed)
             self._owed = Plan()
+        written = list(dict(self._written).items())
+        for at in range(0, len(written), _CONFIRMED_AT_ONCE):
+            part = written[at : at + _CONFIRMED_AT_ONCE]
+            await asyncio.gather(*(self._confirm(session, *each) for each in part))
+
+    async def _confirm(self, session: Session, place: Place, write_id: bytes) -> None:
+        event = self.event((place.key,))
+        if not await confirm(session, place, write_id, event, self._stream_length):
+            self.validity.void((place.key,))
 
     def _remembered(self) -> Plan:
         """What this process has invalidated."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -223,6 +224,7 @@ class Layer(Generic[T]):
         finally:
             invalidator.void_here((at.key,))
         self._count(put)
+        invalidator.wrote(at, writing.envelope[:WRITE_ID_BYTES])
         return put.stored
 
     async def confirm(self, envelope: bytes, fields: Mapping[str, object]) -> None:
@@ -265,11 +267,14 @@ class Layer(Generic[T]):
         except BaseException:
             await self._services.invalidator.invalidate(Plan(places=(at,)))
             raise
-        put = await self._store(at, tag_names, grant, value) if grant else None
+        invalidator, write_id = self._services.invalidator, os.urandom(WRITE_ID_BYTES)
+        put = await self._store(at, tag_names, grant, value, write_id=write_id) if grant else None
         if put is None or not put.stored:
-            await self._services.invalidator.invalidate(Plan(places=(at,)))
-        elif self._local is not None:
-            await self._services.invalidator.invalidate(Plan(drops=(at.key,)))
+            await invalidator.invalidate(Plan(places=(at,)))
+            return
+        invalidator.wrote(at, write_id)
+        if self._local is not None:
+            await invalidator.invalidate(Plan(drops=(at.key,)))
 
     async def write_aside(self, save: Callable[[], Awaitable[object]], /, **fields: object) -> None:
         """Save to the source and invalidate the entry: the next reader loads it."""
@@ -490,9 +495,10 @@ class Layer(Generic[T]):
         grant: Granted,
         value: Any,
         moment: tuple[int, ...] = (),
+        write_id: bytes = b"",
     ) -> Put | None:
         lifetime = self._lifetime(value)
-        entry = Entry(value, self._services.storage.now(), lifetime, tags=tags)
+        entry = Entry(value, self._services.storage.now(), lifetime, write_id, tags)
         envelope = self._sealer.seal(at.key, entry)
         try:
             put = await self._services.storage.store(

@@ -272,10 +272,7 @@ class RedisStorage:
         """The source has this writing now: end loads that began before. False: the entry was
         another writing, and was deleted.
         """
-        keys = (place.key, names.lease(place.key), names.STREAM, names.COUNTER)
-        account = "" if place.budget is None else names.account(place.layer)
-        arguments = (write_id, self.stream_length, event, account, names.wake(place.key))
-        return bool(await self.client.session.run(CONFIRM, keys, arguments))
+        return await confirm(self.client.session, place, write_id, event, self.stream_length)
 
     def leave(self, reason: str) -> None:
         """Use Redis no more until it was connected to again."""
@@ -340,6 +337,16 @@ async def invalidate(session: Session, plan: Plan, event: bytes, stream_length: 
         while await session.run(RECLAIM, (names.tagged(tag),), (_RECLAIM_AT_ONCE, names.ACCOUNTS)):
             pass
     return event_id
+
+
+async def confirm(
+    session: Session, place: Place, write_id: bytes, event: bytes, stream_length: int
+) -> bool:
+    """See Storage.confirm."""
+    keys = (place.key, names.lease(place.key), names.STREAM, names.COUNTER)
+    account = "" if place.budget is None else names.account(place.layer)
+    arguments = (write_id, stream_length, event, account, names.wake(place.key))
+    return bool(await session.run(CONFIRM, keys, arguments))
 
 
 async def has_event(session: Session, event_id: bytes, event: bytes) -> bool:
