@@ -20,6 +20,7 @@ from tests.unit.caching.shipped import caching
 
 pytestmark = pytest.mark.programs
 
+
 def configured(redis: RedisServer, folder: Path, port: int) -> Path:
     """The configuration file of a daemon, with its credentials in a folder beside it."""
     credentials = folder / "credentials"
@@ -76,7 +77,7 @@ def test_the_daemon_serves_until_it_is_told_to_end(redis: RedisServer, tmp_path:
         assert asked(port, "invalidate", "item:1:*").output == "Invalidated.\n"
         assert "shop.item" in asked(port, "stats").output
         assert json.loads(asked(port, "stats", "--json").output)["shop.item"]["bytes"] == 0
-        refused = asked(port, "invalidate", "item:1:*", token="wrong")  # noqa: S106
+        refused = asked(port, "invalidate", "item:1:*", token="wrong")
         assert (refused.exit_code, refused.output) == (1, "Error: The token is not right.\n")
         assert "needs the token for that" in asked(port, "invalidate", "*").output
         daemon.send_signal(signal.SIGTERM)

@@ -57,9 +57,9 @@ class Daemon:
         return len(self.invalidated) - before
 
 
-def utc(*numbers: int) -> datetime:
+def utc(day: int, hour: int, minute: int = 0, second: int = 0) -> datetime:
     """A moment in March 2026."""
-    return datetime(2026, 3, *numbers, tzinfo=UTC)  # type: ignore[arg-type]
+    return datetime(2026, 3, day, hour, minute, second, tzinfo=UTC)
 
 
 def test_a_new_schedule_begins_with_its_next_time() -> None:

@@ -10,7 +10,6 @@ from stellwerk.caching.warming import Warmed, rows, warm
 from stellwerk.settings.caching import Warming
 from tests.unit.caching.opened import Node, run
 from tests.unit.caching.redis_server import RedisServer
-from tests.unit.caching.shipped import caching
 from tests.unit.caching.test_write_behind import dsn
 from tests.unit.database.conftest import binaries
 from tests.unit.database.postgres_server import Binaries

@@ -9,7 +9,7 @@ from stellwerk.scaling.cron import next_match
 from stellwerk.settings.caching import WarmingSchedule
 
 WEEKS: Final = 8
-"""Weeks of the past that are looked at: long enough for a habit, short enough for a change of it."""
+"""Weeks of the past that are looked at: enough for a habit, and few enough for a new one."""
 WEEKS_LEAST: Final = 4
 """Of a user who is known for less, nothing is said."""
 

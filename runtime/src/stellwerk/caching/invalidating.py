@@ -20,7 +20,7 @@ from stellwerk.caching.validity import Validity
 _REMEMBERED_MAX: Final = 1_000
 """Invalidations that are repeated on a server without them; had there been more, all layers are."""
 _WRITTEN_MAX: Final = 2_000
-"""Writes that are looked for on another server: those of a moment, as replicas follow within one."""
+"""Writes that are looked for on another server: the latest, as replicas are a moment behind."""
 _CONFIRMED_AT_ONCE: Final = 200
 _OWED_MAX: Final = 10_000
 """Names that are remembered while Redis is away; beyond, all layers are invalidated instead."""

@@ -125,24 +125,19 @@ class Layer(Generic[T]):
         is raised here, unless an older value may stand in. `tags` name what the value stands for.
         Raises KeyFieldError for missing or unknown fields.
         """
-        at = self._place(fields)
-        value = self._held(at.key)
-        if value is MISSING:
-            value = await self._get(at, load or self._loading(fields), tags)
-        found: T = value
-        return found
+        return await self.get_by(fields, load, tags)
 
     async def get_by(
         self,
         fields: Mapping[str, object],
-        load: Callable[[], Awaitable[T]],
+        load: Callable[[], Awaitable[T]] | None = None,
         tags: Iterable[str] = (),
     ) -> T:
         """The same for fields that are given as a mapping, whatever their names."""
         at = self._place(fields)
         value = self._held(at.key)
         if value is MISSING:
-            value = await self._get(at, load, tags)
+            value = await self._get(at, load or self._loading(fields), tags)
         found: T = value
         return found
 

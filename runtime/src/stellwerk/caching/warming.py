@@ -60,7 +60,7 @@ async def rows(
 async def _work(rest: Iterator[tuple[Layer[Any], Fields]], warmed: Warmed) -> None:
     for layer, fields in rest:
         try:
-            await layer.get(**fields)
+            await layer.get_by(fields)
         except Exception as error:  # whatever the loader raises
             warmed.failed += 1
             if warmed.failed <= _SHOWN_FAILURES:
