@@ -108,6 +108,7 @@ def test_whatever_covers_every_layer_needs_a_right_of_its_own(
     "document",
     [
         b"no json",
+        b"[" * 60_000,
         [],
         {},
         {"patterns": "portfolio:*"},

@@ -1,6 +1,7 @@
 """Reading through a layer on a real Redis."""
 
 import asyncio
+import re
 from decimal import Decimal
 from typing import Any
 
@@ -230,6 +231,22 @@ def test_get_many_loads_only_what_is_not_there(redis: RedisServer) -> None:
         assert await layer.get_many(wanted, load) == list(range(10))
         assert len(asked) == 5
         assert await layer.get_many([], load) == []
+
+    run(redis, scenario)
+
+
+def test_reads_of_one_turn_of_the_loop_are_one_command(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        layer, source = (await node.cache()).layer("shop.item"), Source("loaded")
+        for number in range(40):
+            await layer.set(number, shop=number % 3, id=number)
+        redis.command("CONFIG", "RESETSTAT")
+        values = await asyncio.gather(
+            *(layer.get(shop=number % 3, id=number, load=source.load) for number in range(50))
+        )
+        assert values == [*range(40), *["loaded"] * 10]
+        (told,) = re.findall(r"cmdstat_mget:calls=(\d+)", redis.command("INFO", "commandstats"))
+        assert int(told) <= 2
 
     run(redis, scenario)
 

@@ -62,11 +62,20 @@ def utc(day: int, hour: int, minute: int = 0, second: int = 0) -> datetime:
     return datetime(2026, 3, day, hour, minute, second, tzinfo=UTC)
 
 
-def test_a_new_schedule_begins_with_its_next_time() -> None:
+def test_it_is_carried_out_at_its_time_and_where_nobody_knows() -> None:
     daemon = Daemon(MemoryMarks())
+    assert daemon.look(FRIDAY, FRIDAY) == 1
+    assert daemon.look(utc(27, 21, 0)) == 1
+    assert daemon.invalidated == 2 * ["market:*:intraday:*"]
+
+
+def test_a_mark_that_redis_has_lost_is_remembered() -> None:
+    marks = MemoryMarks()
+    daemon = Daemon(marks)
+    daemon.look(FRIDAY)
+    marks.times.clear()
     assert daemon.look(FRIDAY) == 0
     assert daemon.look(utc(27, 21, 0)) == 1
-    assert daemon.invalidated == ["market:*:intraday:*"]
 
 
 def test_each_time_is_carried_out_once_by_one_of_several_daemons() -> None:

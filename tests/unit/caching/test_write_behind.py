@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
 
@@ -310,6 +311,22 @@ def test_a_write_that_was_applied_is_not_pending_after_a_restart(
     behind(redis, postgres, tmp_path, first)
     redis.command("FLUSHALL")
     behind(redis, postgres, tmp_path, again)
+
+
+def test_a_write_with_keys_of_a_former_release_holds_up_no_other(
+    redis: RedisServer, postgres: Server, tmp_path: Path
+) -> None:
+    async def act(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+        database.open.clear()
+        await writes.write(layer, "former", shop=1, id=1)
+        former = msgspec.msgpack.encode({"id": 1})
+        writes._queue[0] = msgspec.structs.replace(writes._queue[0], fields=former)
+        await writes.write(layer, "present", shop=1, id=2)
+        database.open.set()
+        await writes.drained()
+
+    behind(redis, postgres, tmp_path, act)
+    assert sorted(items(postgres)) == [1, 2]
 
 
 def test_an_applier_is_told_when_a_write_was_made(

@@ -67,10 +67,14 @@ class Request:
 
 
 class Record:
-    """A line of JSON for each request, whatever became of it."""
+    """A line of JSON for each request, whatever became of it.
+
+    Raises OSError where it cannot be written, at once and not at the first request.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        path.open("a").close()
 
     def write(self, who: str, outcome: str, asked: object) -> None:
         """Note a request."""
@@ -102,7 +106,7 @@ class Administration:
         try:
             asked = Request.read(body)
             patterns = self._patterns(asked)
-        except (ValueError, CacheError) as error:
+        except (ValueError, RecursionError, CacheError) as error:
             shown = body[:1000].decode(errors="replace")
             return self._answer(request, HTTPStatus.BAD_REQUEST, f"{error}", shown)
         said = json.loads(body)
@@ -163,7 +167,7 @@ def _is_token(given: str, token: Secret) -> bool:
     """Whether it is the token, in a time that does not tell how much of it was right."""
     if not token.given:
         return False
-    return hmac.compare_digest(given.encode(), token.get_secret_value().encode())
+    return hmac.compare_digest(given.encode(errors="surrogateescape"), token.get_secret_value().encode())
 
 
 def _text(document: Mapping[str, Any], key: str) -> str:

@@ -130,6 +130,7 @@ class RedisClient:
 
     def switched(self, master: Endpoint) -> None:
         """Leave a server that the Sentinels no longer name."""
+        self._end_promotion_in_time()
         if self._promotion is not None and master == self._promotion.instead_of:
             return  # said by one that does not know yet
         self._promotion = None
@@ -173,9 +174,12 @@ class RedisClient:
 
     def _is_promoting(self) -> bool:
         """Whether a replica was chosen, and is not known to have failed to become master."""
-        if self._promotion and self._promotion_ends < asyncio.get_running_loop().time():
-            self._promotion = None
+        self._end_promotion_in_time()
         return self._promotion is not None and self._promotion.of != self._master
+
+    def _end_promotion_in_time(self) -> None:
+        if asyncio.get_running_loop().time() > self._promotion_ends:
+            self._promotion = None
 
     async def _prepared(self, endpoint: Endpoint) -> Session:
         named = self._named

@@ -19,6 +19,8 @@ from stellwerk.settings.caching import InvalidationSchedule
 _LONGEST_SLEEP_SECONDS: Final = 30.0
 """The clock may be set, and Redis may come back: it is looked again after this."""
 
+_NEVER: Final = datetime.min.replace(tzinfo=UTC)
+
 _logger = logging.getLogger(__name__)
 
 
@@ -63,6 +65,7 @@ class Schedules:
         self._marks = marks
         self._invalidate = invalidate
         self._clock = clock
+        self._done: dict[str, datetime] = {}
 
     async def run(self) -> None:
         """Go on for ever."""
@@ -74,21 +77,25 @@ class Schedules:
             await asyncio.sleep(min(self.seconds_to_next(), _LONGEST_SLEEP_SECONDS))
 
     async def run_due(self) -> None:
-        """Do what is due, and was not done by another. Raises RedisAwayError."""
+        """Do what is due, and was not done by another. Raises RedisAwayError.
+
+        Where nobody knows, as at the first start, it is done: an invalidation too many costs loads,
+        one too few leaves what is wrong.
+        """
         for name, schedule in self._schedules.items():
             due = last_match(schedule.cron, _local(self._clock(), schedule), schedule.timezone)
             if due is None:
                 continue
-            done = await self._marks.done(name)
-            if done is not None and done < due:
+            known = (await self._marks.done(name), self._done.get(name))
+            if due > max(filter(None, known), default=_NEVER):
                 if not await self._invalidate(*schedule.patterns):
                     raise RedisAwayError(f"Redis is away: the schedule {name} waits for it.")
                 _logger.info("The schedule %s of %s was carried out.", name, due)
-            if done is None or done < due:
                 await self._marks.note(name, due)
+            self._done[name] = due
 
     def seconds_to_next(self) -> float:
-        """Seconds until the next of all; a schedule that is new begins with its next time."""
+        """Seconds until the next of all."""
         now = self._clock()
         waits = [
             (found - now).total_seconds()

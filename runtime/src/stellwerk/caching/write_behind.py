@@ -19,7 +19,7 @@ from typing import Any, Final, Self
 import msgspec
 import psycopg
 
-from stellwerk.caching.errors import DeclarationError, JournalError
+from stellwerk.caching.errors import CacheError, DeclarationError, JournalError
 from stellwerk.caching.extensions import prepared, restored
 from stellwerk.caching.journal import Journal, Record, opened, set_aside_in
 from stellwerk.caching.layer import Layer
@@ -272,7 +272,11 @@ class WriteBehind:
         layer = self._layers.get(record.layer)
         if layer is None:
             return
-        await layer.confirm(record.envelope, _fields(record))
+        try:
+            await layer.confirm(record.envelope, _fields(record))
+        except CacheError as error:
+            # A release before this one wrote it, with other keys: no reader asks for those.
+            _logger.info("The entry of %s is of another form: %s", record.key, error)
         if layer.pending.get(record.key) == record.envelope:
             del layer.pending[record.key]
 
