@@ -235,6 +235,25 @@ def test_get_many_loads_only_what_is_not_there(redis: RedisServer) -> None:
     run(redis, scenario)
 
 
+def test_get_many_uses_and_fills_the_process_own_copies(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache(caching(layer={"local_seconds": 30}))
+        await until(cache._copies_are_followed)
+        layer = cache.layer("shop.item")
+        each = [{"shop": 1, "id": number} for number in range(4)]
+        for fields in each:
+            await layer.set([fields["id"]], **fields)
+        await until(lambda: cache._follower._number == 4)
+        assert await layer.get_many([]) == []
+        for hits in (0, 4):
+            assert await layer.get_many(each) == [[0], [1], [2], [3]]
+            assert layer.statistics.local_hits == hits
+        await layer.set(["new"], shop=1, id=2)
+        assert await layer.get_many(each) == [[0], [1], ["new"], [3]]
+
+    run(redis, scenario)
+
+
 def test_reads_of_one_turn_of_the_loop_are_one_command(redis: RedisServer) -> None:
     async def scenario(node: Node) -> None:
         layer, source = (await node.cache()).layer("shop.item"), Source("loaded")

@@ -166,12 +166,10 @@ class Layer(Generic[T]):
         """
         wanted = list(each)
         places = [self._place(fields) for fields in wanted]
-        values: list[Any] = [MISSING] * len(places)
-        for index, at in enumerate(places if self.pending else ()):
-            if at.key in self.pending:
-                values[index] = self._pending(at.key)
-        await self._fill_from_redis(places, values)
-        absent = [index for index, value in enumerate(values) if value is MISSING]
+        values: list[Any] = [self._held(at.key) for at in places]
+        if absent := _missing(values):
+            await self._fill_from_redis(places, values, absent)
+            absent = _missing(values)
         if absent:
             batch = _Batch(load, [wanted[index] for index in absent]) if load else None
             loaded = await asyncio.gather(
@@ -369,19 +367,23 @@ class Layer(Generic[T]):
                 return self._shared(landed.value, begun_here=joined is None)
         return await self._loaded(load)
 
-    async def _fill_from_redis(self, places: Sequence[Place], values: list[Any]) -> None:
-        """Replace MISSING where there is a fresh entry without tags."""
+    async def _fill_from_redis(
+        self, places: Sequence[Place], values: list[Any], absent: Sequence[int]
+    ) -> None:
+        """Put in the values of those absent ones that have a fresh entry without tags."""
         started = perf_counter()
+        wanted = [places[index] for index in absent]
+        moments = [self._moment(at, ()) for at in wanted]
         try:
-            found = await self._services.storage.read_many(places)
+            found = await self._services.storage.read_many(wanted)
         except RedisAwayError:
-            self.statistics.unavailable += len(places)
+            self.statistics.unavailable += len(wanted)
             return
         now, hits = self._services.storage.now(), 0
         share = self.declaration.lifetime.refresh_share
         fresh = 1 if share is None else share
-        for index, (at, stored) in enumerate(zip(places, found, strict=True)):
-            if stored is None or stored.begin != stored.tags or values[index] is not MISSING:
+        for index, at, stored, moment in zip(absent, wanted, found, moments, strict=True):
+            if stored is None or stored.begin != stored.tags:
                 continue
             try:
                 entry = self._sealer.open(at.key, stored.envelope)
@@ -393,6 +395,8 @@ class Layer(Generic[T]):
                 hits += 1
                 if at.budget is not None:
                     self._services.usage.note(at)
+                if moment:
+                    self._keep(at, entry, moment)
         self.statistics.hits += hits
         self.statistics.response_time.add(1000 * (perf_counter() - started))
 
@@ -579,6 +583,10 @@ class Layer(Generic[T]):
         if len(self._paused_until) >= _PAUSES_MAX:
             self._paused_until.clear()
         self._paused_until[key] = self._services.clock() + self._services.retry_pause
+
+
+def _missing(values: Sequence[object]) -> list[int]:
+    return [index for index, value in enumerate(values) if value is MISSING]
 
 
 class _Batch(Generic[T]):
