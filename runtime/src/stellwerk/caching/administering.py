@@ -167,7 +167,9 @@ def _is_token(given: str, token: Secret) -> bool:
     """Whether it is the token, in a time that does not tell how much of it was right."""
     if not token.given:
         return False
-    return hmac.compare_digest(given.encode(errors="surrogateescape"), token.get_secret_value().encode())
+    return hmac.compare_digest(
+        given.encode(errors="surrogateescape"), token.get_secret_value().encode()
+    )
 
 
 def _text(document: Mapping[str, Any], key: str) -> str:
