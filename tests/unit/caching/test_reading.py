@@ -241,8 +241,8 @@ def test_get_many_uses_and_fills_the_process_own_copies(redis: RedisServer) -> N
         await until(cache._copies_are_followed)
         layer = cache.layer("shop.item")
         each = [{"shop": 1, "id": number} for number in range(4)]
-        for fields in each:
-            await layer.set([fields["id"]], **fields)
+        for number in range(4):
+            await layer.set([number], shop=1, id=number)
         await until(lambda: cache._follower._number == 4)
         assert await layer.get_many([]) == []
         for hits in (0, 4):
