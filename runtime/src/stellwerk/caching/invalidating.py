@@ -89,21 +89,24 @@ class Invalidator:
         self._storage.leave("it holds what is invalid")
 
     async def settle(self, session: Session) -> None:
-        """Do what is owed, on a connection that nobody uses yet. Raises CacheError."""
-        owed = self._owed
+        """Do what is owed, on a connection that nobody uses yet. Raises CacheError.
+
+        When this returns nothing is owed, whatever became owed meanwhile.
+        """
         if self._last is not None and not await has_event(session, *self._last):
-            owed = merged((owed, self._remembered()))
+            self._owed = merged((self._owed, self._remembered()))
             _logger.warning("Redis has lost invalidations; they are repeated.")
-        if owed.names:
-            event = self.event(owed.names)
-            self.validity.void(owed.names)
-            self._last = (await invalidate(session, owed, event, self._stream_length), event)
-            self._done.append(owed)
-            self._owed = Plan()
         written = list(dict(self._written).items())
         for at in range(0, len(written), _CONFIRMED_AT_ONCE):
             part = written[at : at + _CONFIRMED_AT_ONCE]
             await asyncio.gather(*(self._confirm(session, *each) for each in part))
+        while (owed := self._owed).names:
+            event = self.event(owed.names)
+            self.validity.void(owed.names)
+            self._last = (await invalidate(session, owed, event, self._stream_length), event)
+            self._done.append(owed)
+            if self._owed is owed:
+                self._owed = Plan()
 
     async def _confirm(self, session: Session, place: Place, write_id: bytes) -> None:
         event = self.event((place.key,))
