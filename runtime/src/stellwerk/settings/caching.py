@@ -18,6 +18,7 @@ from stellwerk.settings.types import (
     Identifier,
     KeyPattern,
     Line,
+    Milliseconds,
     Number,
     Percent,
     Port,
@@ -44,6 +45,10 @@ class Layer(Model):
     vary_by: list[Identifier] = Field(
         default=[], description="Request parameters that tell entries apart."
     )
+    local_seconds: SecondsOrZero = Field(
+        0, description="Time each process may keep an entry itself; 0: it asks Redis every time."
+    )
+    local_entries: Count = Field(1000, description="Entries each process keeps itself at most.")
 
 
 class Cache(Model):
@@ -58,6 +63,18 @@ class Cache(Model):
     encrypted: bool = Field(False, description="Whether values are encrypted.")
     refresh_ahead_percent: Percent | None = Field(
         None, description="Share of the lifetime after which an entry is refreshed; absent: never."
+    )
+    layer_field: Identifier | None = Field(
+        None, description="Field of the key that holds the name of a layer without own keys."
+    )
+    serve_stale_seconds: SecondsOrZero = Field(
+        300, description="Time after its lifetime that an entry may stand in for a failing source."
+    )
+    jitter_percent: Percent = Field(
+        10, description="Share of the lifetime by which entries end early, each at random."
+    )
+    absent_ttl_seconds: Seconds | None = Field(
+        None, description="Lifetime of the entry that there is no value; absent: as the others."
     )
     layers: dict[LayerName, Layer] = Field(default={}, description="Its layers.")
 
@@ -83,6 +100,35 @@ class Encryption(Model):
         if self.key_id in self.previous_keys:
             raise ValueError(f"expected a key_id ({self.key_id}) that no previous key has")
         return self
+
+
+class Client(Model):
+    """How the library talks to Redis and to the sources of values."""
+
+    operation_timeout_ms: Milliseconds = Field(
+        250, description="Time Redis may take to answer before the cache does without it."
+    )
+    lease_seconds: Seconds = Field(
+        5, description="Time after which others load a value whose loading process fell silent."
+    )
+    retry_pause_seconds: SecondsOrZero = Field(
+        5, description="Pause after a failed load while an old value stands in."
+    )
+    stream_length: Count = Field(
+        100_000, description="Invalidations kept for processes that were away."
+    )
+
+
+class WriteBehind(Model):
+    """Writes that are acknowledged before the database has them."""
+
+    directory: Line = Field("/var/lib/stellwerk/journals", description="Folder of the journals.")
+    pending_max: Count = Field(
+        10_000, description="Writes that may wait; beyond, a write waits for the database."
+    )
+    batch: Count = Field(500, description="Writes applied in one transaction at most.")
+    attempts: Count = Field(5, description="Tries after which a refused write is set aside.")
+    retry_pause_ms: Milliseconds = Field(500, description="Pause before the next try.")
 
 
 class RateLimits(Model):
@@ -111,6 +157,9 @@ class AdminApi(Model):
     )
     port: Port = Field(8005, description="Port of stellwerk-cache.")
     token: Secret = Field(NOT_GIVEN, description="What a caller must know.")
+    token_for_all: Secret = Field(
+        NOT_GIVEN, description="What a caller must know to invalidate every layer at once."
+    )
 
 
 class Invalidation(Model):
@@ -218,6 +267,8 @@ class Caching(Model):
     caches: dict[Identifier, Cache] = Field(default={}, description="Caches by name.")
     compression: Compression = Field(default_factory=Compression, description="Compression.")
     encryption: Encryption = Field(default_factory=Encryption, description="Encryption.")
+    client: Client = Field(default_factory=Client, description="Timeouts and single flight.")
+    write_behind: WriteBehind = Field(default_factory=WriteBehind, description="Write-behind.")
     rate_limits: RateLimits = Field(default_factory=RateLimits, description="Rate limits.")
     invalidation: Invalidation = Field(default_factory=Invalidation, description="Invalidation.")
     warming: Warming = Field(default_factory=Warming, description="Warming.")

@@ -1,0 +1,76 @@
+"""The cache daemon: scheduled invalidations, those by hand, and those that the database tells."""
+
+import asyncio
+import contextlib
+import logging
+from contextlib import AsyncExitStack
+
+import psycopg
+from aiohttp import web
+
+from stellwerk import notify
+from stellwerk.caching.administering import Administration, Record
+from stellwerk.caching.cache import Cache
+from stellwerk.caching.daemon_configuration import DaemonConfiguration
+from stellwerk.caching.outbox import Connection, OutboxFollower
+from stellwerk.caching.schedules import RedisMarks, Schedules
+
+_logger = logging.getLogger(__name__)
+
+
+async def serve(configuration: DaemonConfiguration) -> None:
+    """Run until cancelled. Raises OSError where the admin API cannot listen."""
+    async with AsyncExitStack() as stack:
+        cache = await stack.enter_async_context(Cache(configuration.caching, configuration.redis))
+        await _listen(configuration, cache, stack)
+        notify.ready("Invalidates by schedule, by hand and by event.")
+        stack.callback(notify.stopping)
+        async with asyncio.TaskGroup() as group:
+            schedules = configuration.caching.invalidation.schedules
+            group.create_task(
+                Schedules(schedules, RedisMarks(cache.client), cache.invalidate).run()
+            )
+            if configuration.database is not None:
+                group.create_task(_follower(configuration.database, cache).run())
+            group.create_task(_watchdog())
+
+
+async def _listen(configuration: DaemonConfiguration, cache: Cache, stack: AsyncExitStack) -> None:
+    """Offer the admin API, unless nobody was given a token for it."""
+    admin = configuration.caching.invalidation.admin
+    if not (admin.token.given or admin.token_for_all.given):
+        _logger.warning("No token is given: there is no invalidation by hand.")
+        return
+    record = Record(configuration.audit)
+    application = Administration(admin, cache, record.write).web_application()
+    runner = web.AppRunner(application, access_log=None)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    await web.TCPSite(runner, configuration.listen, admin.port).start()
+
+
+def _follower(dsn: str, cache: Cache) -> OutboxFollower:
+    async def connect() -> Connection:
+        return await psycopg.AsyncConnection.connect(dsn, autocommit=True)
+
+    return OutboxFollower(connect, cache)
+
+
+async def _watchdog() -> None:
+    interval = notify.watchdog_seconds()
+    while interval is not None:
+        notify.watchdog()
+        await asyncio.sleep(interval)
+
+
+async def serve_until(configuration: DaemonConfiguration, end: asyncio.Event) -> None:
+    """The same, until an event is set."""
+    serving = asyncio.create_task(serve(configuration))
+    ended = asyncio.create_task(end.wait())
+    await asyncio.wait((serving, ended), return_when=asyncio.FIRST_COMPLETED)
+    ended.cancel()
+    if serving.done():
+        serving.result()
+    serving.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await serving

@@ -1,0 +1,1 @@
+"""When the number of a service's instances changes: policy and simulation."""
