@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploys.components import agent, credentials, haproxy, nginx, prometheus, services
+from deploys.components import agent, cache, credentials, haproxy, nginx, prometheus, services
 from deploys.engine import programs
 from deploys.engine.changes import Change, Effect, Left, Verb
 from deploys.engine.resources import Facts
@@ -52,6 +52,13 @@ PARTS = (
         lambda declared: bool(agent.roles(declared)),
         users=(agent.USER,),
         folders=(str(configuration.STATE),),
+    ),
+    Part(
+        "cache daemon",
+        cache.STAMPS,
+        cache.is_wanted,
+        users=(cache.USER,),
+        data=f"its record of requests stays in {cache.AUDIT}",
     ),
     Part(
         "nginx",

@@ -11,6 +11,7 @@ ALL = frozenset({CORE, BROKER, EVENTS, FRONTEND})
 APPS = ("app-1", "app-2")
 COMMAND = '["/opt/stellwerk/current/bin/stellwerk", "sample", "serve"]'
 AGENTS = frozenset(f"{host} stellwerk-agent.service" for host in ("lb-1", *APPS))
+CACHE_DAEMONS = frozenset(f"{host} stellwerk-cache.service" for host in APPS)
 HOSTS = ("lb-1", *APPS, "cache-1", "cache-2", "db-1")
 HAPROXY = frozenset({"lb-1 haproxy.service"})
 NGINX = frozenset({"lb-1 nginx.service"})  # its servers change with every instance that moves
@@ -164,7 +165,7 @@ UPGRADE = (
     Edit(
         "The runtime: another release",
         runtime="\nEDITION = 2\n",
-        restarts=AGENTS | MONITORS,
+        restarts=AGENTS | CACHE_DAEMONS | MONITORS,
         rolls=SAMPLES,
     ),
 )
@@ -172,7 +173,7 @@ DOWNGRADE = (
     Edit(
         "The runtime: back to the release of before",
         runtime="",
-        restarts=AGENTS | MONITORS,
+        restarts=AGENTS | CACHE_DAEMONS | MONITORS,
         rolls=SAMPLES,
     ),
 )

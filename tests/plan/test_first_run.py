@@ -22,6 +22,8 @@ OWNED = {
     "postgresql": ("databases",),
     "sample-seed": ("databases",),
     "services": ("apps",),
+    "cache": ("apps",),
+    "cache-user": ("apps",),
     "haproxy": ("balancers",),
     "nginx": ("balancers",),
 }
@@ -98,6 +100,7 @@ def test_a_host_is_sent_only_secrets_of_its_groups(first_run: Outcome) -> None:
         text = "".join(one.stdin for one in first_run.to(host) if not one.reads)
         assert (f"{MARKER}-postgresql-owner" in decoded(text)) == (host == "db-1")
         assert (f"{MARKER}-redis-admin" in decoded(text)) == (host in GROUPS["caches"])
+        assert (f"{MARKER}-caching-token" in decoded(text)) == (host in GROUPS["apps"])
 
 
 def decoded(text: str) -> str:

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from stellwerk.caching.daemon_configuration import ConfigurationError, read
+from stellwerk.caching.daemon_configuration import (
+    DATABASE_PASSWORD,
+    REDIS_PASSWORD,
+    SENTINEL_PASSWORD,
+    TOKENS,
+    ConfigurationError,
+    read,
+)
 from stellwerk.cli import main
 from tests.unit.caching.redis_server import PATIENCE_SECONDS, RedisServer, free_port
 from tests.unit.caching.shipped import caching
@@ -25,7 +32,7 @@ def configured(redis: RedisServer, folder: Path, port: int) -> Path:
     """The configuration file of a daemon, with its credentials in a folder beside it."""
     credentials = folder / "credentials"
     credentials.mkdir()
-    (credentials / "token").write_text("some-token\n")
+    (credentials / TOKENS["token"]).write_text("some-token\n")
     rest = {"invalidation": {"admin": {"port": port}}}
     settings = caching(layer={"memory": "1MB"}, rest=rest).model_dump(mode="json")
     document = {
@@ -102,7 +109,8 @@ def test_a_wrong_configuration_is_said(tmp_path: Path, text: str, said: str) -> 
 
 
 def test_passwords_and_tokens_are_files(tmp_path: Path) -> None:
-    for name in ("redis", "sentinel", "database", "token", "token-for-all"):
+    names = (REDIS_PASSWORD, SENTINEL_PASSWORD, DATABASE_PASSWORD, *TOKENS.values())
+    for name in names:
         (tmp_path / name).write_text(f"the {name}\n")
     path = tmp_path / "cache.json"
     document = {
@@ -112,9 +120,9 @@ def test_passwords_and_tokens_are_files(tmp_path: Path) -> None:
     }
     path.write_text(json.dumps(document))
     found = read(path, tmp_path)
-    assert found.redis.credentials.password == "the redis"
+    assert found.redis.credentials.password == f"the {REDIS_PASSWORD}"
     assert found.database is not None
-    assert "the database" in found.database
+    assert f"the {DATABASE_PASSWORD}" in found.database
     admin = found.caching.invalidation.admin
-    assert admin.token_for_all.get_secret_value() == "the token-for-all"
-    assert "the " not in repr(found).replace("the database", "")
+    assert admin.token_for_all.get_secret_value() == f"the {TOKENS['token_for_all']}"
+    assert "the " not in repr(found)

@@ -3,6 +3,7 @@
     POST /admin/cache/invalidate   {"patterns": [...]}, {"event": "...", "parameters": {...}} or
                                    {"tags": [...]}, with "Authorization: Bearer TOKEN"
     GET  /admin/cache/layers       the memory that each layer takes, with the same token
+    GET  /health                   whether Redis is used now, for everybody on the host
 
 Whatever covers every layer at once, however it is written, needs a token of its own.
 """
@@ -26,6 +27,7 @@ from stellwerk.settings.caching import AdminApi
 from stellwerk.settings.types import Secret
 
 _BODY_BYTES_MAX: Final = 64 * 1024
+HEALTH_PATH: Final = "/health"
 
 _logger = logging.getLogger(__name__)
 
@@ -96,6 +98,7 @@ class Administration:
         application = web.Application(client_max_size=_BODY_BYTES_MAX)
         application.router.add_post(self._settings.path, self._invalidate)
         application.router.add_get(layers_path(self._settings), self._layers)
+        application.router.add_get(HEALTH_PATH, self._health)
         return application
 
     async def _invalidate(self, request: web.Request) -> web.Response:
@@ -130,6 +133,11 @@ class Administration:
             return web.json_response({"layers": await self._cache.memory()})
         except RedisAwayError as error:
             return web.json_response({"error": str(error)}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+    async def _health(self, request: web.Request) -> web.Response:
+        """The daemon is well where Redis is away: it goes on when Redis is back."""
+        del request
+        return web.json_response({"status": "ok", "redis": self._cache.connected})
 
     def _patterns(self, asked: Request) -> tuple[str, ...]:
         if asked.event:

@@ -30,17 +30,17 @@ async def serve(configuration: DaemonConfiguration) -> None:
             group.create_task(
                 Schedules(schedules, RedisMarks(cache.client), cache.invalidate).run()
             )
-            if configuration.database is not None:
+            outbox = configuration.caching.invalidation.outbox
+            if outbox and configuration.database is not None:
                 group.create_task(_follower(configuration.database, cache).run())
             group.create_task(_watchdog())
 
 
 async def _listen(configuration: DaemonConfiguration, cache: Cache, stack: AsyncExitStack) -> None:
-    """Offer the admin API, unless nobody was given a token for it."""
+    """Offer the API, by which nothing is invalidated where nobody was given a token."""
     admin = configuration.caching.invalidation.admin
     if not (admin.token.given or admin.token_for_all.given):
         _logger.warning("No token is given: there is no invalidation by hand.")
-        return
     record = Record(configuration.audit)
     application = Administration(admin, cache, record.write).web_application()
     runner = web.AppRunner(application, access_log=None)

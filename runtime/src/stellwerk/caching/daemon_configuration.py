@@ -3,8 +3,9 @@
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from pydantic import Field, ValidationError
 
@@ -12,6 +13,13 @@ from stellwerk.caching.addresses import Credentials, Endpoint, RedisAddress, Sen
 from stellwerk.settings.caching import Caching
 from stellwerk.settings.model import Model
 from stellwerk.settings.types import Line, Port, Secret
+
+REDIS_PASSWORD: Final = "redis.passwords.app"  # noqa: S105 - the name of a file, as those below
+SENTINEL_PASSWORD: Final = "sentinel.password"  # noqa: S105
+DATABASE_PASSWORD: Final = "postgresql.passwords.app"  # noqa: S105
+TOKENS: Final = {
+    field: f"caching.invalidation.admin.{field}" for field in ("token", "token_for_all")
+}
 
 
 class ConfigurationError(Exception):
@@ -40,7 +48,7 @@ class Document(Model):
 
     caching: Caching = Field(description="The settings of the cache.")
     redis: Redis = Field(description="Where Redis is.")
-    database: Line | None = Field(None, description="Where the outbox is; absent: nowhere.")
+    database: Line | None = Field(None, description="The services' database; absent: none.")
     audit: Line = Field("/var/log/stellwerk/cache.jsonl", description="Record of requests.")
     listen: Line = Field("127.0.0.1", description="Address of the admin API.")
 
@@ -51,7 +59,7 @@ class DaemonConfiguration:
 
     caching: Caching
     redis: RedisAddress
-    database: str | None
+    database: str | None = field(repr=False)
     audit: Path
     listen: str
 
@@ -59,8 +67,8 @@ class DaemonConfiguration:
 def read(path: Path, credentials: Path | None) -> DaemonConfiguration:
     """The configuration of the cache daemon.
 
-    Credentials are files of a folder: redis, sentinel, database (passwords), token and
-    token-for-all; one that is not there is not given. Raises ConfigurationError.
+    Credentials are files of a folder, each named by its key of the settings, as those above; one
+    that is not there is not given. Raises ConfigurationError.
     """
     try:
         document = Document.model_validate(json.loads(path.read_text()))
@@ -89,11 +97,7 @@ def _given(folder: Path | None) -> dict[str, str]:
 
 
 def _with_tokens(caching: Caching, given: Mapping[str, str]) -> Caching:
-    tokens = {
-        field: Secret(given[name])
-        for field, name in (("token", "token"), ("token_for_all", "token-for-all"))
-        if name in given
-    }
+    tokens = {field: Secret(given[name]) for field, name in TOKENS.items() if name in given}
     invalidation = caching.invalidation
     admin = invalidation.admin.model_copy(update=tokens)
     changed = invalidation.model_copy(update={"admin": admin})
@@ -101,7 +105,7 @@ def _with_tokens(caching: Caching, given: Mapping[str, str]) -> Caching:
 
 
 def _address(path: Path, redis: Redis, given: Mapping[str, str]) -> RedisAddress:
-    credentials = Credentials(redis.user, given.get("redis"))
+    credentials = Credentials(redis.user, given.get(REDIS_PASSWORD))
     tls = ssl.create_default_context(cafile=redis.tls_ca) if redis.tls_ca else None
     if redis.server is not None:
         return RedisAddress(Endpoint(redis.server.host, redis.server.port), credentials, tls)
@@ -110,13 +114,15 @@ def _address(path: Path, redis: Redis, given: Mapping[str, str]) -> RedisAddress
             f"{path}: redis: give a server, or sentinels and the master's name there."
         )
     endpoints = tuple(Endpoint(one.host, one.port) for one in redis.sentinels)
-    sentinels = Sentinels(endpoints, redis.master, Credentials(password=given.get("sentinel")))
+    sentinels = Sentinels(
+        endpoints, redis.master, Credentials(password=given.get(SENTINEL_PASSWORD))
+    )
     return RedisAddress(sentinels, credentials, tls)
 
 
 def _dsn(dsn: str | None, given: Mapping[str, str]) -> str | None:
-    if dsn is None or "database" not in given:
+    if dsn is None or DATABASE_PASSWORD not in given:
         return dsn
     from psycopg.conninfo import make_conninfo
 
-    return make_conninfo(dsn, password=given["database"])
+    return make_conninfo(dsn, password=given[DATABASE_PASSWORD])

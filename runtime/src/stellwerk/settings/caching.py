@@ -171,6 +171,9 @@ class Invalidation(Model):
     schedules: dict[Identifier, InvalidationSchedule] = Field(
         default={}, description="Keys to drop, by time."
     )
+    outbox: bool = Field(
+        False, description="Whether the daemon publishes events of the table cache_events."
+    )
     admin: AdminApi = Field(default_factory=AdminApi, description="By hand.")
 
 
