@@ -82,7 +82,10 @@ def test_the_daemon_serves_until_it_is_told_to_end(redis: RedisServer, tmp_path:
     port = free_port()
     with serving(configured(redis, tmp_path, port)) as daemon:
         assert asked(port, "invalidate", "item:1:*").output == "Invalidated.\n"
-        assert "shop.item" in asked(port, "stats").output
+        heading, row = asked(port, "stats").output.splitlines()
+        assert heading.split()[:4] == ["layer", "hits", "misses", "hit"]
+        assert row.split()[:5] == ["shop.item", "0", "0", "-", "-"]
+        assert row.endswith(" 0 of 1,048,576 B, 0.0 %")
         assert json.loads(asked(port, "stats", "--json").output)["shop.item"]["bytes"] == 0
         refused = asked(port, "invalidate", "item:1:*", token="wrong")
         assert (refused.exit_code, refused.output) == (1, "Error: The token is not right.\n")

@@ -11,6 +11,7 @@ import pytest
 from stellwerk.caching.addresses import Credentials, RedisAddress
 from stellwerk.caching.cache import Cache
 from stellwerk.caching.errors import DeclarationError, KeyFieldError
+from stellwerk.caching.totals import Totals, summed
 from tests.unit.caching.opened import Node, Source, address, run, until
 from tests.unit.caching.redis_server import RedisServer
 from tests.unit.caching.shipped import caching, shipped
@@ -72,6 +73,39 @@ def test_what_was_counted_has_names_for_metrics(redis: RedisServer) -> None:
         assert found["cache_api_response_api_assets_misses"] == 1
         assert found["cache_api_response_api_assets_hit_rate_percent"] == 75
         assert found["cache_api_response_api_assets_response_ms"] > 0
+
+    run(redis, scenario)
+
+
+def test_what_all_processes_of_a_host_counted_is_added_up(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        looking = await node.cache()
+        assert await looking.totals() == {}
+        for _ in range(2):
+            async with Cache(caching(), address(redis)) as cache:
+                layer = cache.layer("shop.item")
+                for _ in range(3):
+                    await layer.get(shop=1, id=2, load=Source("x").load)
+        found = (await looking.totals(of_this_host=True))["shop.item"]
+        assert (found["hits"], found["misses"], found["sets"]) == (5, 1, 1)
+        assert found["responses"] == sum(
+            value for name, value in found.items() if name.startswith("responses_")
+        )
+        assert await looking.totals() == {"shop.item": found}
+
+    run(redis, scenario)
+
+
+def test_hosts_are_told_apart_and_summed(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        client = (await node.cache()).client
+        one, other = Totals(client, "app-1"), Totals(client, "app-2")
+        await one.add({"shop.item": {"hits": 3, "response_ms": 0.25}})
+        await one.add({"shop.item": {"hits": 4, "response_ms": 0.5}})
+        await other.add({"shop.item": {"hits": 1}})
+        found = await one.by_host()
+        assert found["app-1"] == {"shop.item": {"hits": 4, "response_ms": 0.5}}
+        assert summed(found) == {"shop.item": {"hits": 5, "response_ms": 0.5}}
 
     run(redis, scenario)
 

@@ -2,7 +2,8 @@
 
     POST /admin/cache/invalidate   {"patterns": [...]}, {"event": "...", "parameters": {...}} or
                                    {"tags": [...]}, with "Authorization: Bearer TOKEN"
-    GET  /admin/cache/layers       the memory that each layer takes, with the same token
+    GET  /admin/cache/layers       what each layer takes and how it is used, with the same token
+    GET  /figures                  the same of this host's processes, for its monitor
     GET  /health                   whether Redis is used now, for everybody on the host
 
 Whatever covers every layer at once, however it is written, needs a token of its own.
@@ -28,6 +29,7 @@ from stellwerk.settings.types import Secret
 
 _BODY_BYTES_MAX: Final = 64 * 1024
 HEALTH_PATH: Final = "/health"
+FIGURES_PATH: Final = "/figures"
 
 _logger = logging.getLogger(__name__)
 
@@ -98,6 +100,7 @@ class Administration:
         application = web.Application(client_max_size=_BODY_BYTES_MAX)
         application.router.add_post(self._settings.path, self._invalidate)
         application.router.add_get(layers_path(self._settings), self._layers)
+        application.router.add_get(FIGURES_PATH, self._figures)
         application.router.add_get(HEALTH_PATH, self._health)
         return application
 
@@ -129,10 +132,24 @@ class Administration:
     async def _layers(self, request: web.Request) -> web.Response:
         if self._right(request) is Right.NONE:
             return self._answer(request, HTTPStatus.UNAUTHORIZED, "The token is not right.", None)
+        return await self._layers_of(of_this_host=False)
+
+    async def _figures(self, request: web.Request) -> web.Response:
+        del request
+        return await self._layers_of(of_this_host=True)
+
+    async def _layers_of(self, *, of_this_host: bool) -> web.Response:
+        """What is counted in each layer, and the memory of those that have a budget."""
         try:
-            return web.json_response({"layers": await self._cache.memory()})
+            memory = await self._cache.memory()
+            counted = await self._cache.totals(of_this_host=of_this_host)
         except RedisAwayError as error:
             return web.json_response({"error": str(error)}, status=HTTPStatus.SERVICE_UNAVAILABLE)
+        layers = {
+            name: {**memory.get(name, {}), **counted.get(name, {})}
+            for name in dict.fromkeys((*memory, *sorted(counted)))
+        }
+        return web.json_response({"layers": layers})
 
     async def _health(self, request: web.Request) -> web.Response:
         """The daemon is well where Redis is away: it goes on when Redis is back."""

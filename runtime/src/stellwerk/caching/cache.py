@@ -1,18 +1,21 @@
 """The cache: what a program opens once, and gets its layers from."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar, overload
 
 from stellwerk.caching.addresses import RedisAddress
 from stellwerk.caching.client import RedisClient
+from stellwerk.caching.errors import CacheError
 from stellwerk.caching.following import Follower
 from stellwerk.caching.layer import Layer, Loader
 from stellwerk.caching.layer_set import LayerSet
 from stellwerk.caching.planning import plan
 from stellwerk.caching.rate_limit import RateLimiter
 from stellwerk.caching.storage import Plan, RedisStorage
+from stellwerk.caching.totals import Totals, summed
 from stellwerk.caching.waking import Waker
 from stellwerk.settings.caching import Caching
 from stellwerk.settings.redis import KeepAlive
@@ -35,6 +38,7 @@ class Cache:
         storage = self._storage = RedisStorage(self.client, settings.client.stream_length)
         self._waker = Waker(self.client)
         self._layers = LayerSet(settings, storage, self._waker, self._copies_are_followed)
+        self._totals = Totals(self.client)
         self.rate_limiter = RateLimiter(settings.rate_limits, self.client)
         self._follower = Follower(self.client, self._layers.invalidator.validity)
         self.client.before_use.append(self._layers.invalidator.settle)
@@ -43,7 +47,10 @@ class Cache:
     async def __aenter__(self) -> Self:
         """Connect."""
         await self.client.open()
-        self._tasks = [asyncio.create_task(self._layers.usage.run())]
+        self._tasks = [
+            asyncio.create_task(self._layers.usage.run()),
+            asyncio.create_task(self._totals.run(self._layers.counted)),
+        ]
         if any(declaration.local_seconds for declaration in self._layers.declared.all):
             self._tasks.append(asyncio.create_task(self._follower.run()))
         return self
@@ -59,6 +66,8 @@ class Cache:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        with contextlib.suppress(CacheError):
+            await self._totals.add(self._layers.counted())
         self._waker.close()
         await self.client.close()
 
@@ -117,6 +126,14 @@ class Cache:
     def figures(self) -> dict[str, float]:
         """What this process counted in the layers it has asked for, by names for metrics."""
         return self._layers.figures()
+
+    async def totals(self, *, of_this_host: bool = False) -> dict[str, dict[str, float]]:
+        """What all processes counted, by layer: those of all hosts, or of this one.
+
+        They are some seconds old. Raises RedisAwayError.
+        """
+        by_host = await self._totals.by_host()
+        return by_host.get(self._totals.host, {}) if of_this_host else summed(by_host)
 
     async def memory(self) -> dict[str, dict[str, int]]:
         """The bytes that each layer with a budget takes, and that. Raises RedisAwayError."""

@@ -6,6 +6,7 @@ import os
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,6 +14,7 @@ import click
 
 TOKEN_VARIABLE: Final = "STELLWERK_CACHE_TOKEN"  # noqa: S105 - the name of a variable
 _TIMEOUT_SECONDS: Final = 30.0
+_HEADING: Final = f"{'hits':>11} {'misses':>11} {'hit rate':>8} {'ms':>7}  memory of its budget"
 
 _url = click.option(
     "--url",
@@ -102,18 +104,39 @@ def invalidate(
 @_url
 @_token_file
 def stats(as_json: bool, url: str, token_file: Path | None) -> None:
-    """The memory that each layer takes in Redis, beside its budget.
+    """How each layer is used by all processes, and what it takes in Redis beside its budget.
 
-    Hits and misses are counted where they happen, in the services: see their own metrics.
+    Counted since Redis was empty; some seconds old.
     """
     layers = _ask(f"{url}/layers", token_file, None)["layers"]
     if as_json:
         click.echo(json.dumps(layers, indent=1))
         return
     width = max(map(len, layers), default=0)
+    click.echo(f"{'layer':{width}}  {_HEADING}")
     for name, one in layers.items():
-        share = 100 * one["bytes"] / one["budget"]
-        click.echo(f"{name:{width}}  {one['bytes']:>13,} of {one['budget']:>13,} B  {share:5.1f} %")
+        click.echo(f"{name:{width}}  {_row(one)}".rstrip())
+
+
+def _row(one: Mapping[str, float]) -> str:
+    """What is known of a layer, as columns."""
+    from stellwerk.caching.figures import hit_rate_percent, mean_response_ms
+
+    rate, mean = hit_rate_percent(one), mean_response_ms(one)
+    columns = (
+        f"{one.get('hits', 0):>11,.0f}",
+        f"{one.get('misses', 0):>11,.0f}",
+        f"{'-' if rate is None else f'{rate:.1f} %':>8}",
+        f"{'-' if mean is None else f'{mean:.2f}':>7}",
+    )
+    return f"{' '.join(columns)}  {_memory(one)}"
+
+
+def _memory(one: Mapping[str, float]) -> str:
+    if "budget" not in one:
+        return ""
+    share = 100 * one["bytes"] / one["budget"]
+    return f"{one['bytes']:,.0f} of {one['budget']:,.0f} B, {share:.1f} %"
 
 
 def _pair(text: str) -> tuple[str, str]:

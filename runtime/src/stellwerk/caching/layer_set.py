@@ -9,7 +9,7 @@ from stellwerk.caching.compression import compressor
 from stellwerk.caching.encryption import keyring
 from stellwerk.caching.envelope import Sealer
 from stellwerk.caching.errors import DeclarationError, KeyFieldError
-from stellwerk.caching.figures import figures
+from stellwerk.caching.figures import counters, figures
 from stellwerk.caching.flights import Tower
 from stellwerk.caching.invalidating import Invalidator
 from stellwerk.caching.keys import Pattern
@@ -87,6 +87,10 @@ class LayerSet:
         for name, layer in self._layers.items():
             found.update(figures(name, layer.statistics))
         return found
+
+    def counted(self) -> dict[str, dict[str, float]]:
+        """What was counted in each of these layers."""
+        return {name: counters(layer.statistics) for name, layer in self._layers.items()}
 
     async def close(self) -> None:
         """End the loads under way."""

@@ -6,6 +6,8 @@ _PREFIX: Final = "stellwerk:"
 
 STREAM: Final = f"{_PREFIX}invalidations"
 COUNTER: Final = f"{_PREFIX}invalidations:count"
+TOTALS: Final = f"{_PREFIX}totals"
+"""What all processes counted."""
 ACCOUNTS: Final = f"{_PREFIX}account:"
 """The prefix of all layers' accounts."""
 

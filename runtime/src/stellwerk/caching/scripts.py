@@ -34,5 +34,6 @@ CONFIRM: Final = Script(_COMMON + _text("confirm"))
 RENEW: Final = Script(_text("renew"))
 RELEASE: Final = Script(_text("release"))
 RATE: Final = Script(_text("rate"))
+ADD: Final = Script(_text("add"))
 
-SCRIPTS: Final = (LEASE, STORE, WRITE, INVALIDATE, RECLAIM, CONFIRM, RENEW, RELEASE, RATE)
+SCRIPTS: Final = (LEASE, STORE, WRITE, INVALIDATE, RECLAIM, CONFIRM, RENEW, RELEASE, RATE, ADD)
