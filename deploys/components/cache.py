@@ -20,12 +20,13 @@ AUDIT = f"/var/log/{USER}/requests.jsonl"
 REDIS_USER = "app"  # it invalidates and loads what services keep, and may do no more than they
 STAMPS = ("cache", "cache-user")
 """The names of the configurations below."""
-TOLD = ("caches", "client", "compression", "invalidation", "metrics", "warming")
+TOLD = ("caches", "client", "compression", "encryption", "invalidation", "metrics", "warming")
 """The parts of the settings of the cache that it reads; the others are the services'."""
 _CREDENTIALS = {
     "redis.passwords.app": "redis.app",
     "sentinel.password": "sentinel.password",
     "postgresql.passwords.app": "postgresql.app",
+    "caching.encryption.key": "caching.encryption_key",
     "caching.invalidation.admin.token": "caching.token",
     "caching.invalidation.admin.token_for_all": "caching.token_for_all",
 }

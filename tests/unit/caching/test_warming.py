@@ -1,11 +1,13 @@
 """Warming: so many at a time, so long at most, and through the layers' own loaders."""
 
 import asyncio
+from decimal import Decimal
 from typing import Any
 
 import psycopg
 import pytest
 
+from stellwerk.caching.statements import Statements, reading
 from stellwerk.caching.warming import Warmed, rows, warm
 from stellwerk.settings.caching import Warming
 from tests.unit.caching.opened import Node, run
@@ -80,5 +82,19 @@ def test_a_statement_says_what_is_loaded(binaries: Binaries) -> None:
                 {"id": 2, "period": "a"},
             ]
 
+    async def read_only() -> None:
+        statements = Statements(reading(dsn(server)))
+        assert await statements.value("SELECT %(id)s::int AS id, 1.5 AS total", {"id": 3}) == {
+            "id": 3,
+            "total": Decimal("1.5"),
+        }
+        assert await statements.value("SELECT '[1]'::json AS value", {}) == [1]
+        assert await statements.value("SELECT 1 WHERE false", {}) is None
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+            await statements.rows("CREATE TABLE written (id int)", {})
+        assert len(await statements.rows("SELECT 1", {})) == 1
+        await statements.close()
+
     with running_postgres(binaries) as server:
         asyncio.run(scenario())
+        asyncio.run(read_only())

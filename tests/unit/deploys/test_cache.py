@@ -10,6 +10,7 @@ from deploys.components import cache, tls
 from deploys.engine.resources import ConfigSet
 from stellwerk.caching.addresses import Endpoint, Sentinels
 from stellwerk.caching.daemon_configuration import read
+from stellwerk.caching.encryption import keyring
 from stellwerk.settings.cluster import Cluster
 
 from .conftest import Load, host_of
@@ -58,6 +59,8 @@ def test_a_daemon_reads_back_what_it_is_told(cluster: Cluster, tmp_path: Path) -
     assert found.redis.credentials.password == settings.redis.passwords.app.get_secret_value()
     assert found.caching.caches == settings.caching.caches
     assert found.caching.invalidation == settings.caching.invalidation
+    assert found.caching.encryption == settings.caching.encryption
+    assert keyring(found.caching.encryption).seal(b"", b"")  # also with a key that is generated
     assert found.database is not None
     assert "user=stellwerk_app_" in found.database
     assert "sslmode=disable" in found.database
@@ -84,6 +87,7 @@ def test_it_is_handed_its_passwords_and_tokens_and_no_others(cluster: Cluster) -
         "redis.passwords.app",
         "sentinel.password",
         "postgresql.passwords.app",
+        "caching.encryption.key",
         "caching.invalidation.admin.token",
         "caching.invalidation.admin.token_for_all",
     }

@@ -123,6 +123,12 @@ class Cache:
         covered = plan(declared, patterns).stamps
         return bool(declared.all) and {one.stamp for one in declared.all} <= set(covered)
 
+    def layers_of(self, *patterns: str) -> list[str]:
+        """The layers that these patterns cover as a whole, by name."""
+        declared = self._layers.declared
+        covered = set(plan(declared, patterns).stamps)
+        return [one.name for one in declared.all if one.stamp in covered]
+
     def figures(self) -> dict[str, float]:
         """What this process counted in the layers it has asked for, by names for metrics."""
         return self._layers.figures()

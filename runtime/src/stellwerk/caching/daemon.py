@@ -1,4 +1,4 @@
-"""The cache daemon: scheduled invalidations, those by hand, and those that the database tells."""
+"""The cache daemon: invalidations by schedule, by hand and by the database, and warming."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,9 @@ from stellwerk.caching.administering import Administration, Record
 from stellwerk.caching.cache import Cache
 from stellwerk.caching.daemon_configuration import DaemonConfiguration
 from stellwerk.caching.outbox import Connection, OutboxFollower
+from stellwerk.caching.rounds import Rounds
 from stellwerk.caching.schedules import RedisMarks, Schedules
+from stellwerk.caching.statements import Statements, reading
 
 _logger = logging.getLogger(__name__)
 
@@ -23,16 +25,21 @@ async def serve(configuration: DaemonConfiguration) -> None:
     async with AsyncExitStack() as stack:
         cache = await stack.enter_async_context(Cache(configuration.caching, configuration.redis))
         await _listen(configuration, cache, stack)
-        notify.ready("Invalidates by schedule, by hand and by event.")
+        notify.ready("Invalidates by schedule, by hand and by event, and warms.")
         stack.callback(notify.stopping)
         async with asyncio.TaskGroup() as group:
+            warming = configuration.caching.warming
             schedules = configuration.caching.invalidation.schedules
             group.create_task(
                 Schedules(schedules, RedisMarks(cache.client), cache.invalidate).run()
             )
-            outbox = configuration.caching.invalidation.outbox
-            if outbox and configuration.database is not None:
-                group.create_task(_follower(configuration.database, cache).run())
+            if configuration.database is not None:
+                if configuration.caching.invalidation.outbox:
+                    group.create_task(_follower(configuration.database, cache).run())
+                if warming.loaders:
+                    statements = Statements(reading(configuration.database))
+                    stack.push_async_callback(statements.close)
+                    group.create_task(Rounds(warming, cache, statements).run())
             group.create_task(_watchdog())
 
 

@@ -17,6 +17,7 @@ from stellwerk.settings.types import Line, Port, Secret
 REDIS_PASSWORD: Final = "redis.passwords.app"  # noqa: S105 - the name of a file, as those below
 SENTINEL_PASSWORD: Final = "sentinel.password"  # noqa: S105
 DATABASE_PASSWORD: Final = "postgresql.passwords.app"  # noqa: S105
+ENCRYPTION_KEY: Final = "caching.encryption.key"
 TOKENS: Final = {
     field: f"caching.invalidation.admin.{field}" for field in ("token", "token_for_all")
 }
@@ -82,7 +83,7 @@ def read(path: Path, credentials: Path | None) -> DaemonConfiguration:
         raise ConfigurationError(f"{path} is no JSON document: {error}.") from None
     given = _given(credentials)
     return DaemonConfiguration(
-        caching=_with_tokens(document.caching, given),
+        caching=_with_secrets(document.caching, given),
         redis=_address(path, document.redis, given),
         database=_dsn(document.database, given),
         audit=Path(document.audit),
@@ -96,12 +97,16 @@ def _given(folder: Path | None) -> dict[str, str]:
     return {file.name: file.read_text().strip() for file in folder.iterdir() if file.is_file()}
 
 
-def _with_tokens(caching: Caching, given: Mapping[str, str]) -> Caching:
+def _with_secrets(caching: Caching, given: Mapping[str, str]) -> Caching:
     tokens = {field: Secret(given[name]) for field, name in TOKENS.items() if name in given}
     invalidation = caching.invalidation
     admin = invalidation.admin.model_copy(update=tokens)
     changed = invalidation.model_copy(update={"admin": admin})
-    return caching.model_copy(update={"invalidation": changed})
+    encryption = caching.encryption
+    if ENCRYPTION_KEY in given:
+        # Older keys are not needed: what they encrypted is loaded anew.
+        encryption = encryption.model_copy(update={"key": Secret(given[ENCRYPTION_KEY])})
+    return caching.model_copy(update={"invalidation": changed, "encryption": encryption})
 
 
 def _address(path: Path, redis: Redis, given: Mapping[str, str]) -> RedisAddress:

@@ -62,7 +62,8 @@ def keyring(settings: Encryption) -> Keyring:
 
 def _key(name: str, secret: Secret) -> bytes:
     try:
-        key = urlsafe_b64decode(secret.get_secret_value())
+        text = secret.get_secret_value().rstrip("=")
+        key = urlsafe_b64decode(text + "=" * (-len(text) % 4))  # one that is generated has none
     except (binascii.Error, ValueError):
         key = b""
     if len(key) != _KEY_BYTES:

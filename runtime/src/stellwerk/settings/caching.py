@@ -33,6 +33,7 @@ from stellwerk.settings.types import (
 )
 
 LayerName = Annotated[str, Field(pattern=r"^[A-Za-z_/][A-Za-z0-9_/-]*$")]
+Statement = Annotated[str, Field(min_length=1)]
 KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 
 
@@ -177,11 +178,26 @@ class Invalidation(Model):
     admin: AdminApi = Field(default_factory=AdminApi, description="By hand.")
 
 
+class NamedEntries(Model):
+    """Entries that the database names."""
+
+    statement: Statement = Field(description="SQL; its columns are the fields of the keys.")
+    layers: list[Line] = Field(
+        min_length=1, description='Layers in which these are loaded, as "portfolio.summary".'
+    )
+
+
 class StartWarming(Model):
     """What is loaded when the platform starts."""
 
     recent_days: Days = Field(7, description="Portfolios read in the last days.")
+    recent: NamedEntries | None = Field(
+        None, description="How these are found; in the statement %(days)s is `recent_days`."
+    )
     symbols: list[Line] = Field(default=[], description="Symbols whose market data is loaded.")
+    symbol_layers: list[Line] = Field(
+        default=[], description="Layers in which, with keys of no other field than `symbol`."
+    )
 
 
 class PeriodicWarming(Model):
@@ -190,6 +206,9 @@ class PeriodicWarming(Model):
     interval_seconds: Seconds = Field(900, description="Time between two rounds.")
     portfolios: list[Literal["favourite", "high_value"]] = Field(
         default=["favourite", "high_value"], description="Portfolios loaded each round."
+    )
+    entries: dict[Identifier, NamedEntries] = Field(
+        default={}, description="How each of these is found."
     )
 
 
@@ -210,10 +229,23 @@ class PredictiveWarming(Model):
     before_log_in: bool = Field(
         True, description="Whether a user's keys are loaded before the predicted log-in."
     )
+    log_ins: NamedEntries | None = Field(
+        None,
+        description="The log-ins of the last 8 weeks, in columns `user_id` and `at`, and the layers"
+        " whose keys have no other field than the user.",
+    )
+    log_in_minutes: Count = Field(15, description="Time ahead that is looked.")
+    timezone: TimeZone = Field("Europe/Berlin", description="Time zone of users' habits.")
 
 
 class Warming(Model):
     """Loading entries before they are asked for."""
+
+    loaders: dict[Line, Statement] = Field(
+        default={},
+        description="SQL that answers the value of an entry, by the name of its layer; %(id)s and"
+        " the like are the fields of its key. A layer without one is not warmed.",
+    )
 
     workers: Count = Field(4, description="Loads at a time.")
     timeout_seconds: Seconds = Field(300, description="Time the loading at start may take.")
