@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,11 @@ def configuration(
 ) -> ConfigSet:
     _, found = cache.configs(cluster, host_of(cluster, "apps"), release, certificate)
     return found
+
+
+def unit_of(config: ConfigSet) -> str:
+    (unit,) = (file.content for file in config.files if file.path.endswith(cache.UNIT))
+    return unit
 
 
 def written(cluster: Cluster, folder: Path) -> Path:
@@ -76,10 +83,18 @@ def test_without_sentinels_it_is_told_the_server(load: Load, tmp_path: Path) -> 
 
 def handed(cluster: Cluster) -> dict[str, str]:
     """The credentials of the unit: which file each is in, by its name."""
-    (unit,) = (
-        file.content for file in configuration(cluster).files if file.path.endswith(cache.UNIT)
-    )
-    return dict(re.findall(r"^LoadCredential=([^:]+):(.+)$", unit, re.MULTILINE))
+    text = unit_of(configuration(cluster))
+    return dict(re.findall(r"^LoadCredential=([^:]+):(.+)$", text, re.MULTILINE))
+
+
+def test_it_is_sandboxed(cluster: Cluster, tmp_path: Path) -> None:
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    path = tmp_path / cache.UNIT
+    path.write_text(unit_of(configuration(cluster)))
+    command = ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager"]
+    done = subprocess.run([*command, path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_it_is_handed_its_passwords_and_tokens_and_no_others(cluster: Cluster) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Final
 import click
 
 TOKEN_VARIABLE: Final = "STELLWERK_CACHE_TOKEN"  # noqa: S105 - the name of a variable
+DEPLOYED_TOKEN: Final = Path("/etc/stellwerk/credentials/caching.token")
 _TIMEOUT_SECONDS: Final = 30.0
 _HEADING: Final = f"{'hits':>11} {'misses':>11} {'hit rate':>8} {'ms':>7}  memory of its budget"
 
@@ -25,7 +26,8 @@ _url = click.option(
 _token_file = click.option(
     "--token-file",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help=f"File with the token; by default the variable {TOKEN_VARIABLE} has it.",
+    help=f"File with the token; by default the variable {TOKEN_VARIABLE} has it, or on an app host"
+    " the file of its credential, which root can read.",
 )
 
 
@@ -147,8 +149,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 
 def _ask(url: str, token_file: Path | None, document: dict[str, Any] | None) -> dict[str, Any]:
-    token = token_file.read_text().strip() if token_file else os.environ.get(TOKEN_VARIABLE, "")
-    if not token:
+    if not (token := _token(token_file)):
         raise click.UsageError(f"Give --token-file, or set {TOKEN_VARIABLE}.")
     if not url.startswith(("http://", "https://")):
         raise click.UsageError("--url: expected http:// or https://.")
@@ -165,6 +166,16 @@ def _ask(url: str, token_file: Path | None, document: dict[str, Any] | None) -> 
         raise click.ClickException(_sentence(error)) from None
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{url} does not answer: {error}") from None
+
+
+def _token(file: Path | None) -> str:
+    """The token that was given, else the host's own; empty where there is none."""
+    if file is None and (given := os.environ.get(TOKEN_VARIABLE)):
+        return given
+    try:
+        return (file or DEPLOYED_TOKEN).read_text().strip()
+    except OSError:
+        return ""
 
 
 def _sentence(error: urllib.error.HTTPError) -> str:
