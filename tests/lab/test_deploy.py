@@ -193,14 +193,7 @@ def test_a_run_killed_at_ten_points_is_completed_by_the_next(solo: Platform) -> 
     points = random.Random(20240115)
     for _ in range(10):
         lines_before_death = points.randint(4, 60)
-        process = subprocess.Popen(
-            solo.command("-y"),
-            cwd=REPOSITORY,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        process = solo.start()
         assert process.stdout is not None
         for _, _ in zip(range(lines_before_death), process.stdout, strict=False):
             pass

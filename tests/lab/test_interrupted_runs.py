@@ -144,14 +144,7 @@ def test_a_full_disk_leaves_what_serves_and_the_next_run_goes_through(six: Platf
 
 def begun(editor: Editor, lines: int) -> Run:
     """A run that has printed so many lines."""
-    run = subprocess.Popen(
-        editor.platform.command("-y", *editor.arguments),
-        cwd=editor.platform.project,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    run = editor.platform.start(*editor.arguments)
     assert run.stdout is not None
     for _, _ in zip(range(lines), run.stdout, strict=False):
         pass

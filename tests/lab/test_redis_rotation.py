@@ -1,13 +1,11 @@
 """All passwords of Redis and Sentinel are changed, and no client is refused in between."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.lab.lab import REPOSITORY
 from tests.lab.redis_cluster import CACHES, SENTINEL_CLIENT, RedisCluster
 
 pytestmark = pytest.mark.lab
@@ -59,14 +57,7 @@ def all_but_monitors(caches: RedisCluster) -> dict[str, str]:
 
 def kill_at(caches: RedisCluster, point: str) -> None:
     """Start a run and kill it when the operation of this name has begun."""
-    process = subprocess.Popen(
-        caches.platform.command("-y"),
-        cwd=REPOSITORY,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    process = caches.platform.start()
     assert process.stdout is not None
     reached = any(f"| {point}" in line for line in process.stdout)
     process.kill()

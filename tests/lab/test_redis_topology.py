@@ -7,7 +7,7 @@ import pytest
 from tests.lab.redis_cluster import CACHES, NAME, SETTLE_SECONDS, RedisCluster, cache
 from tests.lab.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.thorough]
 
 THREE = tuple(node.name for node in CACHES)
 FOURTH = cache(4)
@@ -94,7 +94,6 @@ def test_a_master_whose_host_leaves_its_groups_hands_over_and_is_forgotten(
     assert platform.invocations(*THREE) == before
 
 
-@pytest.mark.thorough
 def test_a_host_that_was_taken_out_is_forgotten_only_when_it_is_off(caches: RedisCluster) -> None:
     platform = caches.platform
     platform.declare([*CACHES, FOURTH])
@@ -121,7 +120,6 @@ def test_a_host_that_was_taken_out_is_forgotten_only_when_it_is_off(caches: Redi
     assert platform.deploy().totals["success"] == 0
 
 
-@pytest.mark.thorough
 def test_the_dead_master_is_replaced_by_an_empty_machine_that_follows_the_new_one(
     caches: RedisCluster, tmp_path: Path
 ) -> None:

@@ -167,7 +167,8 @@ def haproxy_config(text: str, folder: Path) -> str:
         r"^    (chroot|user|group|log(?! ring@)|daemon)\b.*\n", "", text, flags=re.MULTILINE
     )
     rootless = rootless.replace("    bind :", "    bind 127.0.0.1:")
-    rootless = re.sub(r"(stats socket) \S+", rf"\1 {folder}/admin.sock", rootless)
+    rootless = re.sub(r"(stats socket) /run/haproxy/", rf"\1 {folder}/", rootless)
+    rootless = re.sub(r"(statistics\.sock) user \S+", r"\1", rootless)
     return re.sub(r"(server-state-file) \S+", rf"\1 {folder}/haproxy.state", rootless)
 
 
