@@ -17,6 +17,7 @@ include("deploys/services.py")  # databases: the sample's data; apps: what insta
 include("deploys/haproxy.py")  # balancers, in front of the instances
 include("deploys/nginx.py")  # balancers, in front of HAProxy and the frontend
 include("deploys/agent.py")  # apps, balancers: the agent, which runs and balances instances
+include("deploys/cache.py")  # apps: the cache daemon, which invalidates and warms
 include("deploys/monitor.py")  # every host: the monitor, which measures what is there
 include("deploys/prometheus.py")  # monitors, where asked for: Prometheus and Alertmanager
 include("deploys/scaler.py")  # monitors: the scaler, which says how many instances there are to be

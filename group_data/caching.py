@@ -61,6 +61,7 @@ caching = {
         },
         "calculation": {
             "key_pattern": "calc:{calculation_type}:{input_hash}",
+            "layer_field": "calculation_type",
             "ttl_seconds": 3600,
             "strategy": "lazy-loading",
             "layers": {
@@ -71,6 +72,7 @@ caching = {
         },
         "api_response": {
             "key_pattern": "api:{service}:{endpoint}:{params_hash}",
+            "layer_field": "endpoint",
             "ttl_seconds": 60,
             "strategy": "cache-aside",
             "layers": {

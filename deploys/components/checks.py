@@ -4,6 +4,7 @@ from collections.abc import Collection, Iterator
 
 from deploys.components import (
     agent,
+    cache,
     haproxy,
     monitor,
     nginx,
@@ -52,6 +53,7 @@ def wanted(
         found += instances(declared, snapshot)
     if "balancers" in groups:
         found += [*haproxy.checks(settings), *nginx.checks(settings)]
+    found += cache.checks(cluster, declared)
     found += monitor.checks(settings)
     found += prometheus.checks(declared)
     return tuple(found)

@@ -42,6 +42,9 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
     if "apps" in groups:
         found["redis.app"] = redis.app
         found["postgresql.app"] = database.app
+        found["caching.encryption_key"] = settings.caching.encryption.key
+        found["caching.token"] = settings.caching.invalidation.admin.token
+        found["caching.token_for_all"] = settings.caching.invalidation.admin.token_for_all
     if groups & {"apps", "balancers"}:
         found["postgresql.agent"] = database.agent
     if groups & {"monitors", "databases"}:

@@ -21,6 +21,7 @@ _GROUPS = {"balancers": ("adm",)}
 # services also what no service can be without.
 TOLD = (
     "baselines",
+    "caching.alerts",
     "monitoring",
     "postgresql.database",
     "postgresql.port",
@@ -38,7 +39,10 @@ TOLD = (
     "services.*.port_base",
     "tls.enabled",
 )
-TOLD_OF_GROUPS = {"balancers": ("nginx.locations", "nginx.status_port")}
+TOLD_OF_GROUPS = {
+    "apps": ("caching.invalidation.admin.port",),
+    "balancers": ("nginx.locations", "nginx.status_port"),
+}
 
 
 def configs(

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploys.components import agent, credentials, haproxy, nginx, prometheus, scaler, services
+from deploys.components import (
+    agent,
+    cache,
+    credentials,
+    haproxy,
+    nginx,
+    prometheus,
+    scaler,
+    services,
+)
 from deploys.engine import programs
 from deploys.engine.changes import Change, Effect, Left, Verb
 from deploys.engine.resources import Facts
@@ -59,6 +68,13 @@ PARTS = (
         _by_groups("monitors"),
         users=(scaler.USER,),
         folders=(scaler.STATE,),
+    ),
+    Part(
+        "cache daemon",
+        cache.STAMPS,
+        cache.is_wanted,
+        users=(cache.USER,),
+        data=f"its record of requests stays in {cache.AUDIT}",
     ),
     Part(
         "nginx",

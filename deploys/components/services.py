@@ -6,7 +6,7 @@ How these become a generation that instances are pinned to is in `generations`.
 import re
 from dataclasses import dataclass
 
-from deploys.components import credentials, tls
+from deploys.components import cache, credentials, tls
 from deploys.components.base import HEADER
 from deploys.engine import invocation, programs
 from deploys.engine.render import render
@@ -119,6 +119,8 @@ def environment(cluster: Cluster, declared: ClusterHost, name: str, address: str
         "REDIS_MASTER": settings.sentinel.master_name,
         "REDIS_USER": "app",
     }
+    if cluster.group("caches"):
+        values["CACHE_SETTINGS"] = cache.PATH
     if databases:
         values |= {
             "DATABASE_HOST": databases[0].address,

@@ -3,7 +3,16 @@
 import importlib
 import sys
 
-MEASUREMENTS = ("deploys", "edits", "history", "loadtest", "monitor", "rollouts", "scaling")
+MEASUREMENTS = (
+    "caching",
+    "deploys",
+    "edits",
+    "history",
+    "loadtest",
+    "monitor",
+    "rollouts",
+    "scaling",
+)
 
 for name in sys.argv[1:] or MEASUREMENTS:
     importlib.import_module(f"tests.bench.{name}").main()

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from tests.lab.edits import Edit, InForce
-from tests.lab.edits_services import MONITORS
+from tests.lab.edits_services import APPS, CACHE_DAEMONS, MONITORS
 
 ALL = ("lb-1", "app-1", "app-2", "cache-1", "cache-2", "db-1")
 _SETTINGS = "/etc/stellwerk/settings.yaml"
@@ -37,7 +37,8 @@ QUIET = (
     Edit(
         "Caching: a time to live",
         {"caching.caches.portfolio.ttl_seconds": "295"},
-        _shows(f"grep -c 'ttl_seconds: 295' {_SETTINGS}", "1"),
+        _shows("grep -c '\"ttl_seconds\": 295' /etc/stellwerk/cache.json", "1", APPS),
+        restarts=CACHE_DAEMONS,
     ),
     Edit(
         "Monitoring: a receiver",

@@ -12,6 +12,7 @@ APPS = ("app-1", "app-2")
 COMMAND = '["/opt/stellwerk/current/bin/stellwerk", "sample", "serve"]'
 SCALER = frozenset({"db-1 stellwerk-scaler.service"})
 AGENTS = frozenset(f"{host} stellwerk-agent.service" for host in ("lb-1", *APPS))
+CACHE_DAEMONS = frozenset(f"{host} stellwerk-cache.service" for host in APPS)
 HOSTS = ("lb-1", *APPS, "cache-1", "cache-2", "db-1")
 HAPROXY = frozenset({"lb-1 haproxy.service"})
 NGINX = frozenset({"lb-1 nginx.service"})  # its servers change with every instance that moves
@@ -165,7 +166,7 @@ UPGRADE = (
     Edit(
         "The runtime: another release",
         runtime="\nEDITION = 2\n",
-        restarts=AGENTS | MONITORS | SCALER,
+        restarts=AGENTS | CACHE_DAEMONS | MONITORS | SCALER,
         rolls=SAMPLES,
     ),
 )
@@ -173,7 +174,7 @@ DOWNGRADE = (
     Edit(
         "The runtime: back to the release of before",
         runtime="",
-        restarts=AGENTS | MONITORS | SCALER,
+        restarts=AGENTS | CACHE_DAEMONS | MONITORS | SCALER,
         rolls=SAMPLES,
     ),
 )

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.lab
 RATE = 50  # requests per second through each of the two balancers
 NOTICE_SECONDS = 60.0
 QUICK_STEPS = (
-    "nothing restarts but monitors",
+    "nothing restarts but monitors and cache daemons",
     "what balancers and agents know of services",
     "a service taken out",
     "a second balancer",

@@ -42,8 +42,8 @@ FRONTEND = "aktienanalyse-frontend"
 OWN = {"host", "stellwerk-monitor"}
 SUBJECTS = {
     "lb-1": {*OWN, "HAProxy", "nginx"},
-    "app-1": {*OWN, "systemd"},
-    "app-2": {*OWN, "systemd"},
+    "app-1": {*OWN, "systemd", "cache daemon"},
+    "app-2": {*OWN, "systemd", "cache daemon"},
     "cache-1": {*OWN, "Redis on port 6379", "Sentinel"},
     "cache-2": {*OWN, "Redis on port 6379", "Sentinel"},
     "db-1": {*OWN, "PostgreSQL", "PostgreSQL's sizes", "Sentinel"},

@@ -131,6 +131,9 @@ class Site:
             rows += [f"    {name}: {MARKER}-{section}-{name}" for name in names]
         rows += ["sentinel:", f"  password: {MARKER}-sentinel"]
         rows += ["monitoring:", f"  token: {MARKER}-monitoring"]
+        rows += ["caching:", "  encryption:", f"    key: {MARKER}-caching-key"]
+        rows += ["  invalidation:", "    admin:"]
+        rows += [f"      {name}: {MARKER}-caching-{name}" for name in ("token", "token_for_all")]
         path = self.folder / "secrets.yaml"
         path.write_text("\n".join(rows) + "\n")
         path.chmod(0o600)

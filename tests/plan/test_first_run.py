@@ -23,6 +23,8 @@ OWNED = {
     "sample-seed": ("databases",),
     "scaler": ("monitors",),
     "services": ("apps",),
+    "cache": ("apps",),
+    "cache-user": ("apps",),
     "haproxy": ("balancers",),
     "nginx": ("balancers",),
 }
@@ -99,6 +101,7 @@ def test_a_host_is_sent_only_secrets_of_its_groups(first_run: Outcome) -> None:
         text = "".join(one.stdin for one in first_run.to(host) if not one.reads)
         assert (f"{MARKER}-postgresql-owner" in decoded(text)) == (host == "db-1")
         assert (f"{MARKER}-redis-admin" in decoded(text)) == (host in GROUPS["caches"])
+        assert (f"{MARKER}-caching-token" in decoded(text)) == (host in GROUPS["apps"])
 
 
 def decoded(text: str) -> str:

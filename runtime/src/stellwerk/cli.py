@@ -9,6 +9,7 @@ COMMANDS: Final = {
     "agent": "stellwerk.instances.agent.command:agent",
     "alerts": "stellwerk.metrics.alerts.command:alerts",
     "audit": "stellwerk.audit.command:audit",
+    "cache": "stellwerk.caching.command:cache",
     "instances": "stellwerk.instances.command:instances",
     "monitor": "stellwerk.metrics.monitor.command:monitor",
     "loadtest": "stellwerk.loadtest.command:loadtest",

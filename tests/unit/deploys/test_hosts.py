@@ -166,6 +166,7 @@ def test_every_unit_and_service_of_a_host_is_verified(cluster: Cluster, single: 
     }
     assert verified(cluster, "apps") == {
         "stellwerk-agent.service",
+        "stellwerk-cache.service",
         "stellwerk-monitor.service",
         "aktienanalyse-core@8101.service",
         "aktienanalyse-core@8102.service",

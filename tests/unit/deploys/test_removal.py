@@ -57,8 +57,8 @@ def test_nothing_goes_from_a_host_that_needs_it_all(one: ClusterHost, facts: Fac
     ("left", "parts"),
     [
         (("balancers",), {"nginx", "HAProxy"}),
-        (("apps",), {"services"}),
-        (("apps", "balancers"), {"agent", "nginx", "HAProxy", "services"}),
+        (("apps",), {"cache daemon", "services"}),
+        (("apps", "balancers"), {"agent", "cache daemon", "nginx", "HAProxy", "services"}),
         (("databases",), {"PostgreSQL", "sample data"}),
         (("caches", "sentinels"), {"Redis' certificate", "Sentinel's certificate"}),
         (ALL, {part.name for part in PARTS}),

@@ -2,13 +2,22 @@
 
 import pytest
 
-from stellwerk.metrics.declarations import haproxy, postgresql, redis, sentinel, service, system
+from stellwerk.metrics.alerts.rules import lasting_seconds
+from stellwerk.metrics.declarations import (
+    cache,
+    haproxy,
+    postgresql,
+    redis,
+    sentinel,
+    service,
+    system,
+)
 from stellwerk.metrics.declarations import unit as units
 from stellwerk.metrics.model import NO_THRESHOLDS, Bound, Kind, Metric, Source, Thresholds
 from stellwerk.metrics.registry import METRICS, Registry, metric
 from stellwerk.metrics.units import Unit
 from stellwerk.settings.model import Threshold
-from stellwerk.settings.monitoring import Monitoring
+from stellwerk.settings.monitoring import Alerts, Monitoring
 from stellwerk.settings.monitoring import Thresholds as ThresholdSettings
 from stellwerk.settings.root import Settings
 
@@ -63,6 +72,11 @@ def test_every_threshold_of_the_settings_belongs_to_a_metric() -> None:
         (redis.MEMORY_USE, Thresholds(65, 80, 95)),
         (redis.HIT_RATE, Thresholds(85, 70, 50, Bound.LOWER)),
         (sentinel.QUORUM, Thresholds(1, None, 0, Bound.LOWER)),
+        (cache.MISS_RATE, Thresholds(None, 50)),
+        (cache.MEMORY_USE, Thresholds(None, None, 90)),
+        (cache.OPERATION, Thresholds(None, 5)),
+        (cache.LAYER_HIT_RATE, Thresholds(None, 70, bound=Bound.LOWER)),
+        (cache.LAYER_MEMORY_USE, NO_THRESHOLDS),
         (redis.IS_MASTER, NO_THRESHOLDS),
     ],
     ids=lambda value: value.key if isinstance(value, Metric) else None,
@@ -72,6 +86,18 @@ def test_thresholds_come_from_the_settings(
 ) -> None:
     series = declared.series(**dict.fromkeys(declared.labels, "x"))
     assert registry.thresholds(series) == expected
+
+
+def test_an_alert_of_the_cache_lasts_as_long_as_its_settings_say(registry: Registry) -> None:
+    assert registry.lasting_seconds(cache.MEMORY_USE) == 60
+    assert registry.lasting_seconds(cache.MISS_RATE) == 300
+    assert registry.lasting_seconds(redis.MEMORY_USE) is None
+    alerts = {"miss_rate_percent": {"limit": 40, "severity": "critical", "for_seconds": 30}}
+    changed = Registry(Settings.model_validate({"caching": {"alerts": alerts}}))
+    assert changed.thresholds(cache.MISS_RATE.series()) == Thresholds(critical=40)
+    assert lasting_seconds(cache.MISS_RATE, Alerts(), changed) == 30
+    stated = Alerts(lasting_seconds={cache.MISS_RATE.key: 10})
+    assert lasting_seconds(cache.MISS_RATE, stated, changed) == 10
 
 
 def test_a_service_has_its_own_baselines(registry: Registry) -> None:

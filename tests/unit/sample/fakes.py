@@ -1,5 +1,6 @@
 """Stand-ins for PostgreSQL and Redis behind the sample service's HTTP side."""
 
+from stellwerk.sample.answer import KeyedCache
 from stellwerk.sample.availability import Availability, Reach, UnavailableError
 from stellwerk.sample.query import Query
 
@@ -29,7 +30,7 @@ class FakeStore:
         """Nothing to close."""
 
 
-class FakeCache:
+class FakeCache(KeyedCache):
     """A cache in a dictionary, which can be taken away."""
 
     def __init__(self) -> None:

@@ -10,8 +10,8 @@ from stellwerk.sample.query import (
     AssetQuery,
     PortfolioQuery,
     QueryError,
+    Question,
     TradeQuery,
-    cache_key,
     load_of,
     load_parameters,
     parameters,
@@ -93,7 +93,7 @@ def test_a_wrong_load_is_refused(given_load: dict[str, str]) -> None:
 
 def test_different_queries_have_different_keys() -> None:
     keys = {
-        cache_key(service, collection, query)
+        Question(service, collection, query).key
         for service in ("core", "broker")
         for collection, query in (
             (PORTFOLIOS, PortfolioQuery(1)),

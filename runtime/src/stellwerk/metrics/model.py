@@ -29,6 +29,8 @@ class Source(StrEnum):
     POSTGRESQL = "postgresql"
     REDIS = "redis"
     SENTINEL = "sentinel"
+    CACHE = "cache"
+    """The layers that services keep in Redis, by the cache daemon."""
     MONITOR = "monitor"
     """The monitor itself."""
 

@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from stellwerk.metrics.declarations import (
+    cache,
     haproxy,
     monitor,
     nginx,
@@ -27,6 +28,7 @@ from stellwerk.metrics.model import (
 
 if TYPE_CHECKING:  # the monitor has them without the library that validates them
     from stellwerk.settings.baselines import Figure, Measure
+    from stellwerk.settings.caching import AlertRule
     from stellwerk.settings.model import Threshold
     from stellwerk.settings.root import Settings
 
@@ -39,6 +41,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     *postgresql.METRICS,
     *redis.METRICS,
     *sentinel.METRICS,
+    *cache.METRICS,
     *monitor.METRICS,
 )
 """Every declared metric. The numbers of services come in addition, see `metric`."""
@@ -67,6 +70,9 @@ def series_by_key(key: str) -> Series:
     return Series(metric(name), service, labels)
 
 
+_SEVERE: Final = frozenset({"high", "critical"})
+"""Severities of the settings that are critical here; the others are warnings."""
+
 QUANTILES: Final = {0.5: "p50", 0.95: "p95", 0.99: "p99"}
 """The percentiles of distributions that are looked at, and the baselines' names for them."""
 
@@ -90,6 +96,11 @@ class Registry:
             known = self._known[series.key] = self._thresholds(series.metric, series.service)
         return known
 
+    def lasting_seconds(self, metric: Metric) -> float | None:
+        """How long a value of a metric has to be beyond its threshold; None: as of most metrics."""
+        alert = self._alert(metric)
+        return None if alert is None else alert.for_seconds
+
     def quantiles(self, series: Series) -> dict[float, Thresholds]:
         """The baselines of a distribution by share (see QUANTILES), as far as there are such."""
         measure = self._measure(series.service, series.label("endpoint") or "")
@@ -107,6 +118,8 @@ class Registry:
         return [name for name in self._settings.baselines.measures.get(service, {}) if " /" in name]
 
     def _thresholds(self, metric: Metric, service: str) -> Thresholds:
+        if (alert := self._alert(metric)) is not None:
+            return _limits(alert)
         stated = self._stated(metric)
         usual = self._usual(metric.baseline, service) if metric.baseline else NO_THRESHOLDS
         if stated is None:
@@ -126,6 +139,15 @@ class Registry:
             return NO_THRESHOLDS
         return Thresholds(figure, bound=_bad_side(measure))
 
+    def _alert(self, metric: Metric) -> "AlertRule | None":
+        """What `caching.alerts` says of a metric; of any other `monitoring` has the thresholds."""
+        others = self._settings.monitoring.thresholds.others
+        if metric.source is not Source.CACHE or metric.key in others:
+            return None
+        found: AlertRule | None
+        found = getattr(self._settings.caching.alerts, metric.name, None)
+        return found
+
     def _stated(self, metric: Metric) -> "Threshold | None":
         monitoring = self._settings.monitoring.thresholds
         if metric.key in monitoring.others:
@@ -140,6 +162,15 @@ class Registry:
 
     def _measure(self, source: str, name: str) -> "Measure | None":
         return self._settings.baselines.measures.get(source, {}).get(name)
+
+
+def _limits(alert: "AlertRule") -> Thresholds:
+    is_critical = alert.severity in _SEVERE
+    return Thresholds(
+        warning=None if is_critical else alert.limit,
+        critical=alert.limit if is_critical else None,
+        bound=Bound(alert.bound),
+    )
 
 
 def _figure(measure: "Measure", statistics: tuple[str, ...]) -> float | None:

@@ -1,11 +1,13 @@
 """Read-through: an answer from the cache, else from the store and then kept."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from stellwerk.sample.availability import Dependency
-from stellwerk.sample.query import Collection, Query, cache_key
+from stellwerk.sample.query import Collection, Query, Question
 
 
 class Store(Dependency, Protocol):
@@ -13,16 +15,6 @@ class Store(Dependency, Protocol):
 
     async def read(self, query: Query) -> bytes:
         """The rows as a JSON array. Raises UnavailableError."""
-
-
-class Cache(Dependency, Protocol):
-    """Where answers are kept for a while."""
-
-    async def get(self, key: str) -> bytes | None:
-        """The value, or None. Never raises."""
-
-    async def put(self, key: str, value: bytes, lifetime_seconds: int) -> None:
-        """Keep the value if possible. Never raises."""
 
 
 class Source(StrEnum):
@@ -40,6 +32,40 @@ class Answer:
     source: Source
 
 
+Load = Callable[[], Awaitable[bytes]]
+"""Makes the body of an answer. Raises UnavailableError."""
+
+
+class Cache(Dependency, Protocol):
+    """Where answers are kept for a while."""
+
+    async def through(self, question: Question, load: Load) -> Answer:
+        """The kept answer, else the loaded one, which is kept if possible. Raises what `load`
+        raises, and nothing else.
+        """
+
+
+class KeyedCache(ABC):
+    """A cache of values by their key."""
+
+    @abstractmethod
+    async def get(self, key: str) -> bytes | None:
+        """The value, or None. Never raises."""
+
+    @abstractmethod
+    async def put(self, key: str, value: bytes, lifetime_seconds: int) -> None:
+        """Keep the value if possible. Never raises."""
+
+    async def through(self, question: Question, load: Load) -> Answer:
+        """As of `Cache`."""
+        cached = await self.get(question.key)
+        if cached is not None:
+            return Answer(cached, Source.CACHE)
+        body = await load()
+        await self.put(question.key, body, question.collection.lifetime_seconds)
+        return Answer(body, Source.STORE)
+
+
 class Answers:
     """Answers the queries of one service."""
 
@@ -50,11 +76,8 @@ class Answers:
 
     async def of(self, collection: Collection, query: Query) -> Answer:
         """The answer to a query. Raises UnavailableError when neither cache nor store has one."""
-        key = cache_key(self._service, collection, query)
-        cached = await self._cache.get(key)
-        if cached is not None:
-            return Answer(cached, Source.CACHE)
-        rows = await self._store.read(query)
-        body = b'{"%b": %b}' % (collection.name.encode(), rows)
-        await self._cache.put(key, body, collection.lifetime_seconds)
-        return Answer(body, Source.STORE)
+
+        async def load() -> bytes:
+            return b'{"%b": %b}' % (collection.name.encode(), await self._store.read(query))
+
+        return await self._cache.through(Question(self._service, collection, query), load)

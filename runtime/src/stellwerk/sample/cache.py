@@ -1,4 +1,4 @@
-"""The Redis side of the read-through cache: finding the master through the Sentinels, get and put.
+"""Redis as a cache without layers: finding the master through the Sentinels, get and put.
 
 A Redis that is away costs a request at most a third of a second once, and nothing while it stays
 away.
@@ -15,6 +15,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from stellwerk.sample.answer import KeyedCache
 from stellwerk.sample.availability import PROBE_SECONDS, Availability
 from stellwerk.sample.configuration import CacheAddress, Endpoint, Password
 
@@ -26,7 +27,7 @@ _ERRORS = (RedisError, OSError, TimeoutError)
 _T = TypeVar("_T")
 
 
-class RedisCache:
+class RedisCache(KeyedCache):
     """Get and put that never raise: a cache that cannot answer has nothing.
 
     redis-py's own Sentinel client asks SENTINEL MASTERS, which names the old master for seconds

@@ -63,7 +63,8 @@ class CacheAddress:
     """How to find the Redis master: the Sentinels to ask, its name there, and who we are.
 
     `tls_ca` is the file of the authority that must have signed the servers' and the Sentinels'
-    certificates; without one, the connections are plain.
+    certificates; without one, the connections are plain. `settings` is the file with the layers of
+    the cache; without one, answers are kept by plain keys.
     """
 
     sentinels: tuple[Endpoint, ...]
@@ -72,6 +73,7 @@ class CacheAddress:
     password: Password | None = None
     sentinel_password: Password | None = None
     tls_ca: Path | None = None
+    settings: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -268,6 +270,7 @@ def _cache(variables: _Variables) -> CacheAddress | None:
         password=variables.password("redis.password"),
         sentinel_password=variables.password("sentinel.password"),
         tls_ca=variables.file("REDIS_TLS_CA"),
+        settings=variables.file("CACHE_SETTINGS"),
     )
 
 

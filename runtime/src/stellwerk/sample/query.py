@@ -91,12 +91,21 @@ def load_of(given: Parameters, default: Load) -> Load:
     return replace(load, error_share=float(given["error"]))
 
 
-def cache_key(service: str, collection: Collection, query: Query) -> str:
-    """`api:{service}:{endpoint}:{params_hash}`, the api_response cache's key pattern (specification
-    3.2).
-    """
-    digest = hashlib.sha256(repr(astuple(query)).encode()).hexdigest()[:32]
-    return f"api:{service}:{collection.name}:{digest}"
+@dataclass(frozen=True)
+class Question:
+    """What a service is asked."""
+
+    service: str
+    collection: Collection
+    query: Query
+
+    @property
+    def key(self) -> str:
+        """`api:{service}:{endpoint}:{params_hash}`, the api_response cache's key pattern
+        (specification 3.2).
+        """
+        digest = hashlib.sha256(repr(astuple(self.query)).encode()).hexdigest()[:32]
+        return f"api:{self.service}:{self.collection.name}:{digest}"
 
 
 def _portfolio_query(given: Parameters) -> PortfolioQuery:

@@ -85,6 +85,11 @@ def _store(configuration: ServiceConfiguration) -> Store:
 def _cache(configuration: ServiceConfiguration) -> Cache:
     if configuration.cache is None:
         return NoCache()
+    if configuration.cache.settings is not None:
+        from stellwerk.sample.layered import LayeredCache, read_layers
+
+        layers = read_layers(configuration.cache.settings)
+        return LayeredCache(layers, configuration.cache, configuration.service)
     from stellwerk.sample.cache import RedisCache
 
     probe_key = f"api:{configuration.service}:probe:{configuration.port}"

@@ -1,7 +1,8 @@
 """Stand-ins where the unit names no PostgreSQL or no Redis, so that the rest asks no questions."""
 
+from stellwerk.sample.answer import Answer, Load, Source
 from stellwerk.sample.availability import Availability, Reach, UnavailableError
-from stellwerk.sample.query import Query
+from stellwerk.sample.query import Query, Question
 
 
 class NoStore:
@@ -28,11 +29,10 @@ class NoCache:
     def __init__(self) -> None:
         self.availability = Availability("Redis", Reach.NOT_CONFIGURED)
 
-    async def get(self, key: str) -> bytes | None:
-        """None always."""
-
-    async def put(self, key: str, value: bytes, lifetime_seconds: int) -> None:
-        """Nothing is kept."""
+    async def through(self, question: Question, load: Load) -> Answer:
+        """The loaded answer always."""
+        del question
+        return Answer(await load(), Source.STORE)
 
     async def probe(self) -> None:
         """Nothing to find out."""

@@ -18,6 +18,7 @@ from stellwerk.settings.types import (
     Identifier,
     KeyPattern,
     Line,
+    Milliseconds,
     Number,
     Percent,
     Port,
@@ -32,6 +33,7 @@ from stellwerk.settings.types import (
 )
 
 LayerName = Annotated[str, Field(pattern=r"^[A-Za-z_/][A-Za-z0-9_/-]*$")]
+Statement = Annotated[str, Field(min_length=1)]
 KeyId = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,32}$")]
 
 
@@ -44,6 +46,10 @@ class Layer(Model):
     vary_by: list[Identifier] = Field(
         default=[], description="Request parameters that tell entries apart."
     )
+    local_seconds: SecondsOrZero = Field(
+        0, description="Time each process may keep an entry itself; 0: it asks Redis every time."
+    )
+    local_entries: Count = Field(1000, description="Entries each process keeps itself at most.")
 
 
 class Cache(Model):
@@ -58,6 +64,18 @@ class Cache(Model):
     encrypted: bool = Field(False, description="Whether values are encrypted.")
     refresh_ahead_percent: Percent | None = Field(
         None, description="Share of the lifetime after which an entry is refreshed; absent: never."
+    )
+    layer_field: Identifier | None = Field(
+        None, description="Field of the key that holds the name of a layer without own keys."
+    )
+    serve_stale_seconds: SecondsOrZero = Field(
+        300, description="Time after its lifetime that an entry may stand in for a failing source."
+    )
+    jitter_percent: Percent = Field(
+        10, description="Share of the lifetime by which entries end early, each at random."
+    )
+    absent_ttl_seconds: Seconds | None = Field(
+        None, description="Lifetime of the entry that there is no value; absent: as the others."
     )
     layers: dict[LayerName, Layer] = Field(default={}, description="Its layers.")
 
@@ -83,6 +101,35 @@ class Encryption(Model):
         if self.key_id in self.previous_keys:
             raise ValueError(f"expected a key_id ({self.key_id}) that no previous key has")
         return self
+
+
+class Client(Model):
+    """How the library talks to Redis and to the sources of values."""
+
+    operation_timeout_ms: Milliseconds = Field(
+        250, description="Time Redis may take to answer before the cache does without it."
+    )
+    lease_seconds: Seconds = Field(
+        5, description="Time after which others load a value whose loading process fell silent."
+    )
+    retry_pause_seconds: SecondsOrZero = Field(
+        5, description="Pause after a failed load while an old value stands in."
+    )
+    stream_length: Count = Field(
+        100_000, description="Invalidations kept for processes that were away."
+    )
+
+
+class WriteBehind(Model):
+    """Writes that are acknowledged before the database has them."""
+
+    directory: Line = Field("/var/lib/stellwerk/journals", description="Folder of the journals.")
+    pending_max: Count = Field(
+        10_000, description="Writes that may wait; beyond, a write waits for the database."
+    )
+    batch: Count = Field(500, description="Writes applied in one transaction at most.")
+    attempts: Count = Field(5, description="Tries after which a refused write is set aside.")
+    retry_pause_ms: Milliseconds = Field(500, description="Pause before the next try.")
 
 
 class RateLimits(Model):
@@ -111,6 +158,9 @@ class AdminApi(Model):
     )
     port: Port = Field(8005, description="Port of stellwerk-cache.")
     token: Secret = Field(NOT_GIVEN, description="What a caller must know.")
+    token_for_all: Secret = Field(
+        NOT_GIVEN, description="What a caller must know to invalidate every layer at once."
+    )
 
 
 class Invalidation(Model):
@@ -122,14 +172,32 @@ class Invalidation(Model):
     schedules: dict[Identifier, InvalidationSchedule] = Field(
         default={}, description="Keys to drop, by time."
     )
+    outbox: bool = Field(
+        False, description="Whether the daemon publishes events of the table cache_events."
+    )
     admin: AdminApi = Field(default_factory=AdminApi, description="By hand.")
+
+
+class NamedEntries(Model):
+    """Entries that the database names."""
+
+    statement: Statement = Field(description="SQL; its columns are the fields of the keys.")
+    layers: list[Line] = Field(
+        min_length=1, description='Layers in which these are loaded, as "portfolio.summary".'
+    )
 
 
 class StartWarming(Model):
     """What is loaded when the platform starts."""
 
     recent_days: Days = Field(7, description="Portfolios read in the last days.")
+    recent: NamedEntries | None = Field(
+        None, description="How these are found; in the statement %(days)s is `recent_days`."
+    )
     symbols: list[Line] = Field(default=[], description="Symbols whose market data is loaded.")
+    symbol_layers: list[Line] = Field(
+        default=[], description="Layers in which, with keys of no other field than `symbol`."
+    )
 
 
 class PeriodicWarming(Model):
@@ -138,6 +206,9 @@ class PeriodicWarming(Model):
     interval_seconds: Seconds = Field(900, description="Time between two rounds.")
     portfolios: list[Literal["favourite", "high_value"]] = Field(
         default=["favourite", "high_value"], description="Portfolios loaded each round."
+    )
+    entries: dict[Identifier, NamedEntries] = Field(
+        default={}, description="How each of these is found."
     )
 
 
@@ -158,10 +229,23 @@ class PredictiveWarming(Model):
     before_log_in: bool = Field(
         True, description="Whether a user's keys are loaded before the predicted log-in."
     )
+    log_ins: NamedEntries | None = Field(
+        None,
+        description="The log-ins of the last 8 weeks, in columns `user_id` and `at`, and the layers"
+        " whose keys have no other field than the user.",
+    )
+    log_in_minutes: Count = Field(15, description="Time ahead that is looked.")
+    timezone: TimeZone = Field("Europe/Berlin", description="Time zone of users' habits.")
 
 
 class Warming(Model):
     """Loading entries before they are asked for."""
+
+    loaders: dict[Line, Statement] = Field(
+        default={},
+        description="SQL that answers the value of an entry, by the name of its layer; %(id)s and"
+        " the like are the fields of its key. A layer without one is not warmed.",
+    )
 
     workers: Count = Field(4, description="Loads at a time.")
     timeout_seconds: Seconds = Field(300, description="Time the loading at start may take.")
@@ -218,6 +302,8 @@ class Caching(Model):
     caches: dict[Identifier, Cache] = Field(default={}, description="Caches by name.")
     compression: Compression = Field(default_factory=Compression, description="Compression.")
     encryption: Encryption = Field(default_factory=Encryption, description="Encryption.")
+    client: Client = Field(default_factory=Client, description="Timeouts and single flight.")
+    write_behind: WriteBehind = Field(default_factory=WriteBehind, description="Write-behind.")
     rate_limits: RateLimits = Field(default_factory=RateLimits, description="Rate limits.")
     invalidation: Invalidation = Field(default_factory=Invalidation, description="Invalidation.")
     warming: Warming = Field(default_factory=Warming, description="Warming.")

@@ -44,14 +44,14 @@ class Rules:
             return None
         return Rule(
             thresholds,
-            lasting_seconds(series.metric, self._settings),
+            lasting_seconds(series.metric, self._settings, self._registry),
             self._settings.recovery_seconds,
         )
 
 
-def lasting_seconds(metric: Metric, settings: "Alerts") -> float:
+def lasting_seconds(metric: Metric, settings: "Alerts", registry: Registry) -> float:
     """How long a value of the metric has to be beyond a threshold."""
-    stated = settings.lasting_seconds.get(metric.key)
+    stated = settings.lasting_seconds.get(metric.key, registry.lasting_seconds(metric))
     if stated is not None:
         return stated
     # What is down is not down a little: waiting longer makes nothing surer.

@@ -26,6 +26,7 @@ def collectors(host: "HostFile") -> list[Collector]:
     found: list[Collector] = [SystemCollector()]
     if "apps" in member.groups:
         found += _instances(host.settings)
+        found += _cache(host)
     if "balancers" in member.groups:
         found += _balancers(host.settings)
     if "databases" in member.groups:
@@ -49,6 +50,12 @@ def _instances(settings: "Settings") -> Iterator[Collector]:
     yield HealthCollector(
         instances, {name: service.health_path for name, service in settings.services.items()}
     )
+
+
+def _cache(host: "HostFile") -> Iterator[Collector]:
+    from stellwerk.metrics.collectors.cache import CacheCollector
+
+    yield CacheCollector(host.settings.caching.invalidation.admin.port)
 
 
 def _balancers(settings: "Settings") -> Iterator[Collector]:

@@ -60,8 +60,10 @@ def rules(settings: Mapping[str, Settings]) -> list[Rule]:
             alerts = of_host.monitoring.alerts
             if one.key not in alerts.disabled:
                 # What is usual decides nothing.
-                limits = replace(_thresholds(Registry(of_host), one), baseline=None)
-                times = (int(lasting_seconds(one, alerts)), alerts.recovery_seconds)
+                registry = Registry(of_host)
+                limits = replace(_thresholds(registry, one), baseline=None)
+                lasts = int(lasting_seconds(one, alerts, registry))
+                times = (lasts, alerts.recovery_seconds)
                 by_limits.setdefault((limits, *times), []).append(host)
         for (limits, lasts, recovery), hosts in by_limits.items():
             window = 4 * min(settings[host].monitoring.interval_seconds for host in hosts)

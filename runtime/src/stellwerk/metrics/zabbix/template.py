@@ -120,7 +120,7 @@ def _triggers(
     if one.key in settings.monitoring.alerts.disabled:
         return
     thresholds = _thresholds(registry, one)
-    seconds = lasting_seconds(one, settings.monitoring.alerts)
+    seconds = lasting_seconds(one, settings.monitoring.alerts, registry)
     made: list[dict[str, Any]] = []
     for status, limit in (
         (Status.CRITICAL, thresholds.critical),

@@ -1,0 +1,149 @@
+"""Reads that are asked for in one turn of the event loop, as one MGET.
+
+A read that nobody else is waiting beside is sent at once; while it is under way, further ones are
+gathered until the turn ends. Stamps that several entries stand under are asked for once.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Final, Protocol
+
+from stellwerk.caching.connection import Reply
+from stellwerk.caching.errors import RedisAwayError
+
+AT_ONCE: Final = 500
+"""Entries in one MGET at most: others wait for Redis that long."""
+
+
+class Wanted(Protocol):
+    """What is read: an entry and the stamps it stands under."""
+
+    @property
+    def key(self) -> str:
+        """The entry's key."""
+
+    @property
+    def stamps(self) -> tuple[str, ...]:
+        """The names of its stamps."""
+
+
+class Sends(Protocol):
+    """Sends commands."""
+
+    def send(self, *words: str) -> asyncio.Future[Reply]:
+        """The answer to come."""
+
+
+class Link(Protocol):
+    """Has a session while Redis is there."""
+
+    @property
+    def session(self) -> Sends:
+        """The present one. Raises RedisAwayError."""
+
+
+Found = tuple[bytes | None, bytes | None]
+"""An entry as it is stored, and its stamps as they are, one after the other; None where it, or one
+of them, is not there.
+"""
+
+
+class MergedReads:
+    """Reads entries for all coroutines of a process."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._under_way = 0
+        self._gathered: list[tuple[Wanted, asyncio.Future[Found]]] = []
+
+    async def read(self, wanted: Wanted) -> Found:
+        """The entry and its stamps. Raises RedisAwayError."""
+        if self._under_way:
+            return await self._later(wanted)
+        self._under_way += 1
+        try:
+            data, *stamps = await self._link.session.send("MGET", wanted.key, *wanted.stamps)
+        finally:
+            self._under_way -= 1
+        return data, _joined(stamps)
+
+    async def read_many(self, wanted: Sequence[Wanted]) -> list[Found]:
+        """The same for many, in their order."""
+        parts = [wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)]
+        stamps = [_stamps(part) for part in parts]
+        answers = [
+            self._link.session.send("MGET", *[each.key for each in part], *names)
+            for part, names in zip(parts, stamps, strict=True)
+        ]
+        found: list[Found] = []
+        for part, names, answer in zip(parts, stamps, answers, strict=True):
+            found += _found(part, names, await answer)
+        return found
+
+    def _later(self, wanted: Wanted) -> asyncio.Future[Found]:
+        loop = asyncio.get_running_loop()
+        if not self._gathered:
+            loop.call_soon(self._send)
+        future: asyncio.Future[Found] = loop.create_future()
+        self._gathered.append((wanted, future))
+        return future
+
+    def _send(self) -> None:
+        gathered, self._gathered = self._gathered, []
+        for at in range(0, len(gathered), AT_ONCE):
+            part = gathered[at : at + AT_ONCE]
+            wanted = [each for each, _ in part]
+            futures = [future for _, future in part]
+            names = _stamps(wanted)
+            try:
+                answer = self._link.session.send("MGET", *[each.key for each in wanted], *names)
+            except RedisAwayError as error:
+                _fail(futures, error)
+            else:
+                self._under_way += 1
+                answer.add_done_callback(partial(self._hand_out, wanted, names, futures))
+
+    def _hand_out(
+        self,
+        wanted: list[Wanted],
+        names: list[str],
+        futures: list[asyncio.Future[Found]],
+        answer: asyncio.Future[Reply],
+    ) -> None:
+        self._under_way -= 1
+        error = answer.exception()
+        if error is not None:
+            _fail(futures, error)
+            return
+        for future, each in zip(futures, _found(wanted, names, answer.result()), strict=True):
+            if not future.done():
+                future.set_result(each)
+
+
+def _stamps(wanted: Iterable[Wanted]) -> list[str]:
+    """The names of all stamps, each once."""
+    return list(dict.fromkeys([name for each in wanted for name in each.stamps]))
+
+
+def _found(wanted: Sequence[Wanted], names: Sequence[str], reply: Reply) -> list[Found]:
+    """What Redis answered to each: first are the entries, then the stamps."""
+    present = dict(zip(names, reply[len(wanted) :], strict=True))
+    joined: dict[tuple[str, ...], bytes | None] = {}
+    found: list[Found] = []
+    for each, data in zip(wanted, reply, strict=False):
+        stamps = each.stamps
+        if stamps not in joined:
+            joined[stamps] = _joined([present[name] for name in stamps])
+        found.append((data, joined[stamps]))
+    return found
+
+
+def _joined(stamps: Sequence[bytes | None]) -> bytes | None:
+    return None if None in stamps else b"".join(stamps)  # type: ignore[arg-type]
+
+
+def _fail(futures: Iterable[asyncio.Future[Found]], error: BaseException) -> None:
+    for future in futures:
+        if not future.done():
+            future.set_exception(error)
