@@ -8,6 +8,7 @@ import click
 COMMANDS: Final = {
     "agent": "stellwerk.instances.agent.command:agent",
     "audit": "stellwerk.audit.command:audit",
+    "database": "stellwerk.database.command:database",
     "instances": "stellwerk.instances.command:instances",
     "loadtest": "stellwerk.loadtest.command:loadtest",
     "releases": "stellwerk.instances.releases_command:releases",
