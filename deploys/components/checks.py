@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
-from deploys.components import agent, haproxy, nginx, postgresql, redis, sentinel
+from deploys.components import agent, event_store, haproxy, nginx, postgresql, redis, sentinel
 from deploys.engine.resources import Check, Facts
 from stellwerk.instances.model import Snapshot, State
 from stellwerk.settings.cluster import Cluster, ClusterHost
@@ -36,7 +36,7 @@ def wanted(
     if "sentinels" in groups:
         found.append(sentinel.health(cluster, declared, reachable))
     if "databases" in groups:
-        found += postgresql.checks(facts)
+        found += [*postgresql.checks(facts), *event_store.checks(declared)]
     found += agent.checks(declared)
     if "apps" in groups:
         found += instances(declared, snapshot)

@@ -38,7 +38,18 @@ LEDGER_TIMEOUTS = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "10s",
 }
-MONITOR_TIMEOUTS = {"statement_timeout": "2s", "lock_timeout": "1s"}  # its bound for a source
+# Its bound for a source; who waits in a transaction would keep rows from being vacuumed.
+MONITOR_TIMEOUTS = {
+    "statement_timeout": "2s",
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "10s",
+}
+# Migrations and what operators do by hand; index builds and refreshes set bounds of their own.
+OWNER_TIMEOUTS = {
+    "statement_timeout": "1h",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+}
 
 
 def version(facts: Facts) -> int:
@@ -173,7 +184,7 @@ def roles(settings: Settings) -> tuple[Role, ...]:
     """The roles as such; what logs in as them is a login for each password."""
     names, passwords = settings.postgresql.roles, settings.postgresql.passwords
     return (
-        Role(names.owner, passwords.owner.get_secret_value(), settings={"lock_timeout": "5s"}),
+        Role(names.owner, passwords.owner.get_secret_value(), settings=OWNER_TIMEOUTS),
         Role(names.app, passwords.app.get_secret_value(), settings=APP_TIMEOUTS),
         Role(
             names.monitor,

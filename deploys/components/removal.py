@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploys.components import agent, credentials, haproxy, nginx, services
+from deploys.components import agent, credentials, event_store, haproxy, nginx, services
 from deploys.engine import programs
 from deploys.engine.changes import Change, Effect, Left, Verb
 from deploys.engine.resources import Facts
@@ -65,6 +65,13 @@ PARTS = (
         ("sample-seed",),
         lambda declared: bool(services.data(declared)),
         data="the data stays in the database",
+    ),
+    Part("views", ("views",), event_store.has_views, data="the views stay in the database"),
+    Part(
+        "event store",
+        ("event-store",),
+        event_store.has_store,
+        data="the events stay in the database",
     ),
     Part("Redis' certificate", ("redis-tls",), _by_groups("caches")),
     Part("Sentinel's certificate", ("sentinel-tls",), _by_groups("sentinels")),

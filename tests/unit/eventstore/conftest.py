@@ -1,38 +1,13 @@
 """A PostgreSQL with an event store in it; skipped where none is installed."""
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any
 
-import psycopg
 import pytest
 
-from stellwerk.eventstore.converging import converge
-from stellwerk.eventstore.rights import Roles
-from stellwerk.eventstore.session import Address, Session, open_session
-from tests.unit.database.postgres_server import Server, find_binaries, running
+from stellwerk.eventstore.session import Session
+from tests.unit.database.postgres_server import Server, find_binaries
 
-ROLES = Roles(app="app", monitor="monitor")
-_CREATE_ROLES = "CREATE ROLE owner LOGIN; CREATE ROLE app LOGIN; CREATE ROLE monitor LOGIN;"
-# As the deploy gives them.
-_DEFAULT_PRIVILEGES = (
-    "ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT SELECT, INSERT, UPDATE, DELETE ON TABLES TO app;"
-    "ALTER DEFAULT PRIVILEGES FOR ROLE owner GRANT USAGE, SELECT ON SEQUENCES TO app;"
-)
-
-
-@dataclass(frozen=True)
-class Site:
-    """A database of a module's own on the server."""
-
-    server: Server
-    database: str
-
-    @property
-    def socket(self) -> str:
-        """The folder of the server's socket."""
-        return str(self.server.data.parent)
+from .store_server import Site, make_database, make_store, running_with_roles, session_of
 
 
 @pytest.fixture(scope="session")
@@ -41,25 +16,20 @@ def server() -> Iterator[Server]:
     binaries = find_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server is installed here")
-    with running(binaries) as server:
-        (server.data / "pg_hba.conf").write_text("local all all trust\n")
-        server.psql(f"SELECT pg_reload_conf(); {_CREATE_ROLES}")
+    with running_with_roles(binaries) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def bare(server: Server, request: pytest.FixtureRequest) -> Site:
-    """A database with nothing in it."""
-    name = request.module.__name__.rpartition(".")[2]
-    server.psql(f"CREATE DATABASE {name} OWNER owner;\n\\connect {name}\n{_DEFAULT_PRIVILEGES}")
-    return Site(server, name)
+    """A database of the module's own."""
+    return make_database(server, request.module.__name__.rpartition(".")[2])
 
 
 @pytest.fixture(scope="module")
 def site(bare: Site) -> Site:
     """A database with an event store."""
-    with session_of(bare) as session:
-        converge(session, ROLES)
+    make_store(bare)
     return bare
 
 
@@ -68,22 +38,3 @@ def session(site: Site) -> Iterator[Session]:
     """A session of the owner."""
     with session_of(site) as opened:
         yield opened
-
-
-def session_of(site: Site, schema: str = "public") -> AbstractContextManager[Session]:
-    """A session of the owner in a schema."""
-    return open_session(Address(site.socket, 5432, site.database, "owner", None, schema))
-
-
-def connect(site: Site, role: str, **options: Any) -> psycopg.Connection[tuple[Any, ...]]:
-    """A plain connection of a role."""
-    return psycopg.connect(host=site.socket, dbname=site.database, user=role, **options)
-
-
-async def connect_async(
-    site: Site, role: str = "app", *, autocommit: bool = True
-) -> psycopg.AsyncConnection[tuple[Any, ...]]:
-    """A connection as services have it."""
-    return await psycopg.AsyncConnection.connect(
-        host=site.socket, dbname=site.database, user=role, autocommit=autocommit
-    )

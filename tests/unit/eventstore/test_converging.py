@@ -7,7 +7,7 @@ from stellwerk.eventstore.converging import LOCK, converge
 from stellwerk.eventstore.errors import EventStoreError
 from stellwerk.eventstore.migrations import LATEST, present_version
 
-from .conftest import ROLES, Site, connect, session_of
+from .store_server import ROLES, Site, connect, session_of
 
 pytestmark = pytest.mark.programs
 

@@ -12,7 +12,7 @@ from stellwerk.eventstore.errors import ConflictError
 from stellwerk.eventstore.events import ANY_VERSION, BEGINNING, Event, EventStore, NewEvent, Place
 from stellwerk.eventstore.session import Session
 
-from .conftest import ROLES, Site, connect_async
+from .store_server import ROLES, Site, connect_async
 
 pytestmark = pytest.mark.programs
 

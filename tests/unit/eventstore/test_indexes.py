@@ -10,7 +10,7 @@ from stellwerk.eventstore.errors import EventStoreError
 from stellwerk.eventstore.indexes import WANTED, FoundIndex, build_indexes, found_indexes, steps
 from stellwerk.eventstore.session import Session
 
-from .conftest import ROLES, Site, connect
+from .store_server import ROLES, Site, connect
 
 UNIQUE, TYPES, NEWEST = WANTED
 GOOD = tuple(

@@ -9,7 +9,7 @@ import pytest
 from stellwerk.eventstore.errors import ConflictError
 from stellwerk.eventstore.events import EventStore, NewEvent
 
-from .conftest import Site, connect_async
+from .store_server import Site, connect_async
 
 pytestmark = pytest.mark.programs
 

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from stellwerk.eventstore.errors import EventStoreError
+from stellwerk.eventstore.refreshing import refresh_views
 from stellwerk.eventstore.session import Session
 from stellwerk.eventstore.views import Outcome, due, refresh
+from stellwerk.settings.database import MaterializedView
 
-from .conftest import Site, connect, session_of
+from .store_server import Site, connect, session_of
 
 pytestmark = pytest.mark.programs
 
@@ -112,3 +114,26 @@ def test_a_refresh_behind_a_lock_gives_up_in_time_says_so_and_readers_go_on(
 def test_a_view_that_is_none_is_named(session: Session) -> None:
     with pytest.raises(EventStoreError, match=r"no materialized view public\.portfolios"):
         refresh(session, "portfolios", 30)
+
+
+def test_a_run_refreshes_what_is_due_and_one_failure_keeps_no_other_from_its_turn(
+    site: Site, session: Session
+) -> None:
+    session.run("CREATE MATERIALIZED VIEW a_locked_one AS SELECT count(*) FROM trades")
+    session.run("UPDATE view_refreshes SET started_at = now() - interval '1 hour'")
+    views = {
+        VIEW: MaterializedView(refresh_interval_seconds=300),
+        "a_locked_one": MaterializedView(refresh_interval_seconds=300, refresh_timeout_seconds=1),
+    }
+    with connect(site, "owner") as blocker:
+        blocker.execute("LOCK TABLE trades")
+        done = refresh_views(session, views)
+    assert [(one.view, one.outcome) for one in done] == [
+        ("a_locked_one", Outcome.FAILED),
+        (VIEW, Outcome.REFRESHED),
+    ]
+    assert refresh_views(session, views) == []
+    (again,) = refresh_views(session, views, ["a_locked_one"])
+    assert again.outcome is Outcome.REFRESHED
+    with pytest.raises(EventStoreError, match="did you mean a_locked_one"):
+        refresh_views(session, views, ["a_lockd_one"])
