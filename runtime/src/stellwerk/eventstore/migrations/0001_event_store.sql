@@ -90,7 +90,8 @@ CREATE FUNCTION event_bound() RETURNS bigint LANGUAGE sql VOLATILE SECURITY DEFI
     ), running AS (
         -- pg_locks has the lower half of the number only.
         SELECT (following - own.transactionid::text::bigint) & 4294967295 AS age
-        FROM present, pg_locks AS append JOIN pg_locks AS own ON own.pid = append.pid
+        FROM present, pg_locks AS append
+        JOIN pg_locks AS own ON own.virtualtransaction = append.virtualtransaction
         WHERE append.locktype = 'advisory' AND append.granted AND append.classid = 0
             AND append.objid = 1592678375 AND append.objsubid = 1
             AND append.database = (SELECT oid FROM pg_database WHERE datname = current_database())
