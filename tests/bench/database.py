@@ -8,7 +8,6 @@ import random
 import re
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from datetime import date
 
 from stellwerk.database.configuration import quote_value
 from stellwerk.database.figures import Workload
@@ -199,11 +198,11 @@ async def _follow(site: Site) -> float:
 
 def _portfolios(site: Site) -> Iterator[Figure]:
     site.server.psql(
-        "\\connect events\n"
+        "\\connect events\nSET timezone = 'UTC';"
         "INSERT INTO portfolios (user_id, name, initial_value_eur) SELECT number % 1000, 'any',"
         f" number % 5000 FROM generate_series(1, {_PORTFOLIOS}) AS number;"
         "INSERT INTO portfolio_snapshots SELECT id, day::date, 1000 + id % 700 FROM portfolios,"
-        f" generate_series('{date.today()}'::date - 29, '{date.today()}', interval '1 day') AS day;"
+        " generate_series(current_date - 29, current_date, interval '1 day') AS day;"
         "ANALYZE"
     )
     with session_of(site) as session:

@@ -1,7 +1,7 @@
 """Views are refreshed on time, one at a time, and readers never wait."""
 
 import threading
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ from .store_server import Site, connect, session_of
 pytestmark = pytest.mark.programs
 
 VIEW = "mv_portfolio_performance_summary"
-TODAY = date.today()
+TODAY = datetime.now(UTC).date()
 
 
 def rows(session: Session) -> dict[str, tuple[Any, ...]]:
