@@ -1,4 +1,4 @@
-"""The event store's units on the host in `databases`: its schema, kept daily, and its views."""
+"""The event store's units on the host in `databases`: its schema, its indexes and its views."""
 
 from pathlib import Path
 
@@ -11,10 +11,11 @@ from stellwerk.settings import Settings
 from stellwerk.settings.cluster import ClusterHost
 
 UNITS = "/etc/systemd/system"
-SCHEMA, VIEWS = "stellwerk-event-store", "stellwerk-views"
+SCHEMA, INDEXES, VIEWS = "stellwerk-event-store", "stellwerk-indexes", "stellwerk-views"
 DAY_SECONDS = 86_400
 # An index build waits 15 minutes for older transactions, and takes its own time after that.
 SCHEMA_TIMEOUT_SECONDS = 7200
+TABLES_TIMEOUT_SECONDS = 100  # before the run gives up waiting
 
 
 def has_store(declared: ClusterHost) -> bool:
@@ -40,19 +41,22 @@ def checks(declared: ClusterHost) -> tuple[Check, ...]:
 
 
 def _schema(settings: Settings) -> ConfigSet:
-    """A run brings the schema to its release; the timer repairs it, such as an invalid index."""
-    service = f"{SCHEMA}.service"
+    """A run waits for tables and rights. Indexes follow in the background, as a build may take long
+    and wait for others' transactions; the timer repairs all of it every day.
+    """
+    schema = f"{SCHEMA}.service"
     return ConfigSet(
         "event-store",
         files=(
-            _service(settings, service, "schema", "Schema of the event store"),
-            _timer(f"{SCHEMA}.timer", "Repairs the event store", DAY_SECONDS, DAY_SECONDS),
+            _service(settings, schema, "schema --tables", "Tables and rights of the event store"),
+            _service(settings, f"{INDEXES}.service", "schema", "Repairs the event store"),
+            _timer(f"{INDEXES}.timer", "Repairs the event store", DAY_SECONDS),
         ),
         activation=Activation(
-            unit=f"{SCHEMA}.timer",
+            unit=f"{INDEXES}.timer",
             how="restart",
             daemon_reload=True,
-            commands=(("systemctl", "start", "--wait", service),),
+            commands=(("systemctl", "start", "--wait", schema),),
         ),
     )
 
@@ -65,7 +69,7 @@ def _views(settings: Settings) -> ConfigSet:
         "views",
         files=(
             _service(settings, f"{VIEWS}.service", "refresh", name),
-            _timer(f"{VIEWS}.timer", name, 1, shortest),
+            _timer(f"{VIEWS}.timer", name, shortest),
         ),
         activation=Activation(unit=f"{VIEWS}.timer", how="restart", daemon_reload=True),
     )
@@ -74,6 +78,7 @@ def _views(settings: Settings) -> ConfigSet:
 def _service(settings: Settings, unit: str, command: str, description: str) -> File:
     views = settings.database.views.values()
     limits = {
+        "schema --tables": TABLES_TIMEOUT_SECONDS,
         "schema": SCHEMA_TIMEOUT_SECONDS,
         "refresh": 30 + sum(view.refresh_timeout_seconds for view in views),
     }
@@ -90,12 +95,11 @@ def _service(settings: Settings, unit: str, command: str, description: str) -> F
     return File(str(Path(UNITS) / unit), text)
 
 
-def _timer(unit: str, description: str, first_seconds: int, interval_seconds: int) -> File:
+def _timer(unit: str, description: str, interval_seconds: int) -> File:
     text = render(
         "services/timer.j2",
         header=HEADER,
         description=description,
-        first_seconds=first_seconds,
         interval_seconds=interval_seconds,
     )
     return File(f"{UNITS}/{unit}", text)

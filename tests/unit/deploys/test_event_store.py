@@ -16,8 +16,8 @@ def configs(cluster: Cluster) -> dict[str, ConfigSet]:
     return {one.name: one for one in event_store.configs(host_of(cluster, "databases"))}
 
 
-def text(config: ConfigSet, suffix: str) -> str:
-    (file,) = (file for file in config.files if Path(file.path).suffix == suffix)
+def text(config: ConfigSet, name: str) -> str:
+    (file,) = (file for file in config.files if Path(file.path).name == name)
     return file.content
 
 
@@ -30,7 +30,15 @@ def test_a_run_waits_for_the_schema_and_a_new_migration_runs_it_again(cluster: C
     config = configs(cluster)["event-store"]
     (command,) = config.activation.commands
     assert command == ("systemctl", "start", "--wait", "stellwerk-event-store.service")
-    assert f"version {LATEST}." in text(config, ".service")
+    assert f"version {LATEST}." in text(config, "stellwerk-event-store.service")
+
+
+def test_a_run_does_not_wait_for_indexes_which_the_timer_starts(cluster: Cluster) -> None:
+    config = configs(cluster)["event-store"]
+    assert "database schema --tables\n" in text(config, "stellwerk-event-store.service")
+    assert "database schema\n" in text(config, "stellwerk-indexes.service")
+    assert config.activation.unit == "stellwerk-indexes.timer"
+    assert "OnActiveSec=1\n" in text(config, "stellwerk-indexes.timer")
 
 
 def test_the_timer_goes_by_the_shortest_interval_and_a_run_may_take_all_timeouts(
@@ -44,8 +52,8 @@ def test_the_timer_goes_by_the_shortest_interval_and_a_run_may_take_all_timeouts
         }
     )
     config = configs(found)["views"]
-    assert "OnUnitActiveSec=120\n" in text(config, ".timer")
-    assert "TimeoutStartSec=660\n" in text(config, ".service")
+    assert "OnUnitActiveSec=120\n" in text(config, "stellwerk-views.timer")
+    assert "TimeoutStartSec=660\n" in text(config, "stellwerk-views.service")
 
 
 def test_without_views_there_is_no_timer_for_them(load: Load) -> None:

@@ -20,6 +20,14 @@ def test_a_second_run_has_nothing_to_do(bare: Site) -> None:
         assert converge(session, ROLES) == []
 
 
+def test_indexes_can_be_left_for_another_run(bare: Site) -> None:
+    with session_of(bare, "later") as session:
+        converge(session, ROLES)
+        session.run("DROP INDEX later.events_timestamp")
+        assert converge(session, ROLES, indexes=False) == []
+        assert converge(session, ROLES) == ["Built index events_timestamp."]
+
+
 def test_rights_that_were_given_or_taken_come_back(bare: Site) -> None:
     with session_of(bare, "drifted") as session:
         converge(session, ROLES)

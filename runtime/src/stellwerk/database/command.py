@@ -67,8 +67,9 @@ def tune(explain: bool, as_json: bool, path: Path) -> None:
 
 
 @database.command()
+@click.option("--tables", is_flag=True, help="Tables and rights only: indexes may take long.")
 @_settings
-def schema(path: Path) -> None:
+def schema(tables: bool, path: Path) -> None:
     """Bring the event store's tables, rights and indexes to this release.
 
     Nobody who reads or writes waits for it. Exits 1 where it could not be done, 2 where the
@@ -83,7 +84,7 @@ def schema(path: Path) -> None:
     with _told(EventStoreError):
         settings = read_settings(path)
         with open_session(owner_address(settings)) as session:
-            done = converge(session, roles(settings))
+            done = converge(session, roles(settings), indexes=not tables)
     click.echo("\n".join(done) or "The event store is as it should be: nothing to do.")
 
 

@@ -15,41 +15,53 @@ from stellwerk.eventstore.rights import Roles, keep_rights
 from stellwerk.eventstore.session import Session
 
 LOCK: Final = 0x5EEE5708
-"""The advisory lock of a run: any number, the same for all."""
+"""The advisory lock of a run that is at tables and rights: any number, the same for all."""
 
+_INDEX_LOCK: Final = 0x5EEE5709
 _PAUSE_SECONDS: Final = 0.5
 # An index build waits for all transactions that are older than it, and blocks nobody meanwhile.
 _BUILD_WAITS: Final = "15min"
 
 
-def converge(session: Session, roles: Roles, *, wait_seconds: float = 600) -> list[str]:
+def converge(
+    session: Session, roles: Roles, *, indexes: bool = True, wait_seconds: float = 600
+) -> list[str]:
     """Make the event store what it should be; what was done, as sentences.
 
-    Waits so long for another run. Raises EventStoreError, and what psycopg does.
+    Without `indexes` these are left for another run: only their builds take long, as they wait for
+    older transactions. A run that is at the same is waited for so long. Raises EventStoreError, and
+    what psycopg does.
     """
-    _take_turn(session, wait_seconds)
+    _take_turn(session, LOCK, wait_seconds)
     done = [*migrate(session), *keep_rights(session, roles), *_keep_order(session)]
-    session.run(f"SET lock_timeout = '{_BUILD_WAITS}'")
-    session.run("SET statement_timeout = 0")
-    done += build_indexes(session)
-    session.run("SELECT pg_advisory_unlock(%s)", [LOCK])
+    _end_turn(session, LOCK)
+    if indexes:
+        _take_turn(session, _INDEX_LOCK, wait_seconds)
+        session.run(f"SET lock_timeout = '{_BUILD_WAITS}'")
+        session.run("SET statement_timeout = 0")
+        done += build_indexes(session)
+        _end_turn(session, _INDEX_LOCK)
     return done
 
 
-def _take_turn(session: Session, wait_seconds: float) -> None:
-    """Hold the lock of all runs.
+def _take_turn(session: Session, lock: int, wait_seconds: float) -> None:
+    """Hold a lock of all runs.
 
     It is asked for again and again: a statement that waited for it would hold a snapshot, for which
     an index build of the other run would wait in turn.
     """
     deadline = time.monotonic() + wait_seconds
-    while not session.value("SELECT pg_try_advisory_lock(%s)", [LOCK]):
+    while not session.value("SELECT pg_try_advisory_lock(%s)", [lock]):
         if time.monotonic() >= deadline:
             raise EventStoreError(
                 "Another run has been at the event store all the time: see pg_stat_activity for "
                 "stellwerk-event-store, and try again."
             )
         time.sleep(_PAUSE_SECONDS)
+
+
+def _end_turn(session: Session, lock: int) -> None:
+    session.run("SELECT pg_advisory_unlock(%s)", [lock])
 
 
 def _keep_order(session: Session) -> list[str]:
