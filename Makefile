@@ -1,6 +1,6 @@
 # The README's commands. Each installs what it needs first; none does anything clever.
 .DEFAULT_GOAL := help
-.PHONY: help try plan drift test unit lint bench rehearse lab-up lab-down
+.PHONY: help try plan drift test test-all unit lint bench rehearse lab-up lab-down
 
 RUN := .venv/bin
 
@@ -9,6 +9,7 @@ help:
 	@echo "make plan      what a run would change; LIMIT=app-1 for a host or group, JSON=FILE for programs"
 	@echo "make drift     exits 2 where a host is not as declared"
 	@echo "make test      lint, type check, and every test, on the lab's real hosts too"
+	@echo "make test-all  the same with every row of every table of cases: more than an hour"
 	@echo "make unit      the quick tests: no host, no program but Python"
 	@echo "make bench     measure: deploys, empty runs, load"
 	@echo "make rehearse  boot INVENTORY=path in the lab, deploy it, break one host of each group"
@@ -23,7 +24,11 @@ plan drift: .venv/ready
 		$(SEEING) $(or $(INVENTORY),inventory)
 
 test: lint
-	$(RUN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(RUN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+
+# With the rows that repeat a claim at further points: every edit, every bad push, every interruption.
+test-all: lint
+	$(RUN)/pytest -m ""
 
 unit: .venv/ready
 	$(RUN)/pytest tests/unit -m "not programs"

@@ -18,6 +18,8 @@ include("deploys/services.py")  # databases: the sample's data; apps: what insta
 include("deploys/haproxy.py")  # balancers, in front of the instances
 include("deploys/nginx.py")  # balancers, in front of HAProxy and the frontend
 include("deploys/agent.py")  # apps, balancers: the agent, which runs and balances instances
+include("deploys/monitor.py")  # every host: the monitor, which measures what is there
+include("deploys/prometheus.py")  # monitors, where asked for: Prometheus and Alertmanager
 include("deploys/instances.py")  # databases: what is wanted is declared, until the agents did it
 include("deploys/removal.py")  # every host: what its groups do not need any more goes
 include("deploys/redis_passwords.py")  # caches, sentinels: changed ones, once nobody uses the old

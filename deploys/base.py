@@ -12,7 +12,7 @@ refuse_unknown_passwords()
 
 install_packages(
     packages=packages.wanted(host.declared, host.facts),
-    masked=packages.masked(host.declared),
+    masked=packages.masked(host.declared, host.facts),
     lock_timeout_seconds=host.settings.base.apt_lock_timeout_seconds,
     name="Packages",
 )

@@ -9,6 +9,8 @@ from stellwerk.settings.cluster import Cluster, ClusterHost
 from stellwerk.settings.files import host_document
 
 PACKAGES = ("ca-certificates", "dbus", "python3", "systemd-timesyncd", "tzdata")
+MONITOR = "stellwerk-monitor"
+"""The user of the monitor, and the name of its folder below /var/lib."""
 HEADER = "# Written by Stellwerk; change group_data/ and deploy again."
 
 
@@ -30,13 +32,18 @@ def configs(cluster: Cluster, declared: ClusterHost) -> tuple[ConfigSet, ...]:
 
 
 def users(settings: Settings) -> ConfigSet:
+    """The users of the runtime and its monitor, for whom other daemons have sockets."""
     user = settings.runtime.user
     return ConfigSet(
         "users",
         files=(
             File(
                 "/etc/sysusers.d/stellwerk.conf",
-                lines(HEADER, f'u {user} - "Stellwerk" /var/lib/{user} /usr/sbin/nologin'),
+                lines(
+                    HEADER,
+                    f'u {user} - "Stellwerk" /var/lib/{user} /usr/sbin/nologin',
+                    f'u {MONITOR} - "Stellwerk monitor" /var/lib/{MONITOR} /usr/sbin/nologin',
+                ),
             ),
         ),
         activation=Activation(commands=(("systemd-sysusers", "stellwerk.conf"),)),
@@ -145,12 +152,13 @@ def settings_file(cluster: Cluster, declared: ClusterHost) -> ConfigSet:
         files=(
             File(
                 "/etc/stellwerk/settings.yaml",
-                f"{HEADER}\n{_yaml(document)}",
+                f"{HEADER}\n{yaml_document(document)}",
             ),
         ),
     )
 
 
-def _yaml(document: object) -> str:
+def yaml_document(document: object) -> str:
+    """A document as the daemons of a host read it."""
     # The C writer: six hosts' settings take 0.1 s instead of 1.3 s.
     return yaml.dump(document, Dumper=yaml.CSafeDumper, sort_keys=True, allow_unicode=True)

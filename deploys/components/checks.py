@@ -2,7 +2,17 @@
 
 from collections.abc import Collection, Iterator
 
-from deploys.components import agent, event_store, haproxy, nginx, postgresql, redis, sentinel
+from deploys.components import (
+    agent,
+    event_store,
+    haproxy,
+    monitor,
+    nginx,
+    postgresql,
+    prometheus,
+    redis,
+    sentinel,
+)
 from deploys.engine.resources import Check, Facts
 from stellwerk.instances.model import Snapshot, State
 from stellwerk.settings.cluster import Cluster, ClusterHost
@@ -42,6 +52,8 @@ def wanted(
         found += instances(declared, snapshot)
     if "balancers" in groups:
         found += [*haproxy.checks(settings), *nginx.checks(settings)]
+    found += monitor.checks(settings)
+    found += prometheus.checks(declared)
     return tuple(found)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from deploys.engine.resources import ConfigSet, Directory, File
 from stellwerk.database.logins import login_of
 from stellwerk.settings.cluster import ClusterHost
+from stellwerk.settings.types import Secret
 
 FOLDER = "/etc/stellwerk/credentials"
 LASTING = (FOLDER,)  # until what uses them has left the host
@@ -31,9 +32,10 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
     """The credentials that this host's groups need, by file name."""
     settings, groups = declared.settings, set(declared.groups)
     redis, database = settings.redis.passwords, settings.postgresql.passwords
-    found = {}
+    found = {"monitoring.token": settings.monitoring.token, **_receivers(declared)}
     if "caches" in groups:
         found["redis.admin"] = redis.admin
+        found["redis.monitor"] = redis.monitor
         found["redis.replication"] = redis.replication
     if groups & {"sentinels", "caches", "apps"}:
         found["sentinel.password"] = settings.sentinel.password
@@ -46,6 +48,7 @@ def wanted(declared: ClusterHost) -> Mapping[str, str]:
         found["postgresql.ledger"] = database.ledger
     if "databases" in groups:
         found["postgresql.owner"] = database.owner
+        found["postgresql.monitor"] = database.monitor
     return {name: secret.get_secret_value() for name, secret in found.items()}
 
 
@@ -72,6 +75,16 @@ def passwords(declared: ClusterHost, prefix: str) -> tuple[ConfigSet, ...]:
     files = tuple(file for file in _files(declared) if file.path.startswith(path(prefix)))
     config = ConfigSet(f"{prefix}passwords", files=files, lasting=LASTING)
     return (config,) if files else ()
+
+
+def _receivers(declared: ClusterHost) -> Mapping[str, Secret]:
+    """What receivers of alerts were given, by the keys of the settings."""
+    receivers = declared.settings.monitoring.receivers
+    given = {
+        "monitoring.receivers.slack.webhook_url": receivers.slack.webhook_url,
+        "monitoring.receivers.email.smtp_password": receivers.email.smtp_password,
+    }
+    return {key: secret for key, secret in given.items() if secret is not None}
 
 
 def _files(declared: ClusterHost) -> tuple[File, ...]:

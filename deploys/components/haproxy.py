@@ -3,6 +3,7 @@
 Which instances are in rotation is the agent's business; here each possible one has a server.
 """
 
+from deploys.components.base import MONITOR
 from deploys.engine.render import render
 from deploys.engine.resources import Activation, Check, ConfigSet, File, digest_of
 from stellwerk.instances.agent.haproxy import STATE_FILE
@@ -39,6 +40,7 @@ def config(settings: Settings) -> ConfigSet:
         "fast": settings.haproxy.fast_health_check_interval_seconds,
         "backends": backends,
         "state_file": STATE / STATE_FILE,
+        "monitor": MONITOR,
     }
     digest = digest_of(render("haproxy/haproxy.cfg.j2", **values, name=DIGEST, digest=""))
     text = render("haproxy/haproxy.cfg.j2", **values, name=DIGEST, digest=digest)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from deploys.components import agent, credentials, event_store, haproxy, nginx, services
+from deploys.components import agent, credentials, event_store, haproxy, nginx, prometheus, services
 from deploys.engine import programs
 from deploys.engine.changes import Change, Effect, Left, Verb
 from deploys.engine.resources import Facts
@@ -40,6 +40,12 @@ def _by_groups(*groups: str) -> Callable[[ClusterHost], bool]:
 
 # In this order: who leads requests to others goes before them.
 PARTS = (
+    Part(
+        "Prometheus",
+        prometheus.STAMPS,
+        prometheus.is_wanted,
+        data=f"its history stays in {prometheus.DATA}",
+    ),
     Part(
         "agent",
         ("agent", "agent-permissions", "agent-user"),

@@ -79,13 +79,19 @@ def install(
         ConfigSet(
             name,
             directories=(Directory(copy.folder, 0o755, owner, owner),),
-            files=(
-                File(copy.authority, certificate.authority, 0o644, owner, owner),
-                File(copy.certificate, certificate.certificate, 0o644, owner, owner),
-                File(copy.key, certificate.key, 0o600, owner, owner),
-            ),
+            files=files(copy, certificate),
             activation=activation,
         ),
+    )
+
+
+def files(copy: Copy, certificate: HostCertificate) -> tuple[File, ...]:
+    """The certificate's three files."""
+    owner = copy.owner
+    return (
+        File(copy.authority, certificate.authority, 0o644, owner, owner),
+        File(copy.certificate, certificate.certificate, 0o644, owner, owner),
+        File(copy.key, certificate.key, 0o600, owner, owner),
     )
 
 

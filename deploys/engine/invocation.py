@@ -22,6 +22,7 @@ _loaded: list[Cluster] = []
 _dry: list[bool] = []
 _certificates: dict[str, HostCertificate] = {}
 _sources: dict[Program, Source] = {}
+_alertmanagers: dict[str, str] = {}
 
 
 class Refused(PyinfraError):
@@ -62,6 +63,7 @@ def load() -> None:
     _check_ledger(cluster)
     _certificates.update(_certificates_of(cluster, inventory.resolve().parent))
     _sources.update(sources_of(cluster, inventory.parent, list(distinct.values())))
+    _alertmanagers.update(_alertmanagers_of(cluster, inventory.parent))
     _loaded.append(cluster)
 
 
@@ -114,6 +116,25 @@ def source_of(program: Program) -> Source:
     return _sources[program]
 
 
+def _alertmanagers_of(cluster: Cluster, project: Path) -> dict[str, str]:
+    """The users' own configurations for Alertmanager, by host."""
+    found = {}
+    for one in cluster.group("monitors"):
+        about = one.settings.monitoring.prometheus
+        if about.enabled and about.alertmanager_file is not None:
+            path = project / about.alertmanager_file
+            try:
+                found[one.name] = path.read_text()
+            except (OSError, UnicodeDecodeError) as error:
+                key = ("monitoring", "prometheus", "alertmanager_file")
+                where = locate(one.layers, key) or f"host {one.name}"
+                raise Refused(
+                    f"nothing was changed: {where}: {'.'.join(key)}: {path} cannot be read:"
+                    f" {getattr(error, 'strerror', None) or error}"
+                ) from error
+    return found
+
+
 def _check_chosen(cluster: Cluster, patterns: Iterable[str]) -> None:
     """A misspelt --limit would make a run that does nothing and ends well."""
     hosts = cluster.hosts.values()
@@ -159,6 +180,11 @@ def cluster() -> Cluster:
     if not _loaded:
         raise Refused("Stellwerk needs an inventory file; see the shipped one, `inventory`")
     return _loaded[0]
+
+
+def alertmanager_of(host: str) -> str | None:
+    """What a host's Alertmanager is told; None where the settings name no file."""
+    return _alertmanagers.get(host)
 
 
 def certificate_of(host: str) -> HostCertificate | None:

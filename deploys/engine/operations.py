@@ -199,8 +199,10 @@ def install_configs(
     given = configs if callable(configs) else tuple(configs)
 
     def decide() -> Sequence[Step]:
-        facts = _fresh("stamps", "files") if callable(given) else here().facts
         configs = given() if callable(given) else given
+        if not configs:
+            return []
+        facts = _fresh("stamps", "files") if callable(given) else here().facts
         reasons = [(config, why_install(config, facts)) for config in configs]
         wanted = [(config, reason) for config, reason in reasons if reason]
         if not wanted:

@@ -26,7 +26,7 @@ from deploys.components.master import Endpoint, UnknownMasterError, confirm, fin
 from deploys.components.tls import HostCertificate
 from deploys.engine import invocation, tools
 from deploys.engine.changes import Change, Later, Left
-from deploys.engine.invocation import Refused, certificate_of, cluster
+from deploys.engine.invocation import Refused, alertmanager_of, certificate_of, cluster
 from deploys.engine.preflight import PYTHONS, problems_of, warnings_of
 from deploys.engine.resources import Facts
 from deploys.engine.run_lock import RunLock, holder_sentence, new_run, patience
@@ -100,6 +100,11 @@ class Here:
     def certificate(self) -> HostCertificate | None:
         """The host's certificate and key; None where TLS is off."""
         return certificate_of(self.declared.name)
+
+    @property
+    def alertmanager(self) -> str | None:
+        """The user's own configuration for the host's Alertmanager; None where there is none."""
+        return alertmanager_of(self.declared.name)
 
     @property
     def groups(self) -> tuple[str, ...]:

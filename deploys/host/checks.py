@@ -101,11 +101,29 @@ def _haproxy(check: Check) -> str:
     return "" if present == check["value"] else "HAProxy did not take its new configuration"
 
 
+def _reloaded(check: Check) -> str:
+    """A daemon read its configuration after the files were written, by its own metric of when."""
+    try:
+        with _DIRECT.open(check["url"], timeout=5) as answer:
+            said = answer.read().decode(errors="replace")
+    except (OSError, http.client.HTTPException) as error:
+        return f"{check['url']} does not answer: {getattr(error, 'reason', error)}"
+    read_at = next(
+        (line.split()[1] for line in said.splitlines() if line.split()[:1] == [check["metric"]]),
+        "0",
+    )
+    for path in map(Path, check["files"]):
+        if not path.exists() or path.stat().st_mtime > float(read_at):
+            return f"{check['unit']} did not read {path} as it is now"
+    return ""
+
+
 _KINDS: dict[str, Callable[[Check], str]] = {
     "unit": _unit,
     "http": _http,
     "command": _command,
     "haproxy": _haproxy,
+    "reloaded": _reloaded,
     "redis": redis.check_instance,
     "sentinel": redis.check_sentinel,
     "postgresql": postgresql.check,

@@ -39,7 +39,8 @@ def hold(document: dict[str, Any]) -> int:
     signal.signal(signal.SIGHUP, _end)
     descriptor = _opened(RUN_LOCK)
     try:
-        deadline = time.monotonic() + document["wait_seconds"]
+        # Whoever only looks at the lock has it for a moment.
+        deadline = time.monotonic() + max(document["wait_seconds"], LOOK_SECONDS)
         while not _taken(descriptor):
             if time.monotonic() >= deadline or not _is_read():
                 return 0

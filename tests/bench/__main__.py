@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-MEASUREMENTS = ("deploys", "loadtest", "database", "rollouts", "edits")
+MEASUREMENTS = ("database", "deploys", "edits", "history", "loadtest", "monitor", "rollouts")
 
 for name in sys.argv[1:] or MEASUREMENTS:
     importlib.import_module(f"tests.bench.{name}").main()

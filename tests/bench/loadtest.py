@@ -18,7 +18,6 @@ from statistics import median
 from urllib.request import urlopen
 
 from stellwerk.loadtest.endpoint import QUANTILES
-from stellwerk.loadtest.histogram import RELATIVE_ERROR, Histogram
 from stellwerk.loadtest.mix import Mix
 from stellwerk.loadtest.plan import Parameter, Plan, Request, Target
 from stellwerk.loadtest.planning import Kind, Planned
@@ -26,6 +25,7 @@ from stellwerk.loadtest.record import RunRecord
 from stellwerk.loadtest.run import run
 from stellwerk.loadtest.schedule import Schedule
 from stellwerk.loadtest.weakness import busiest
+from stellwerk.metrics.histogram import RELATIVE_ERROR, Histogram
 from stellwerk.sample.configuration import DatabaseAddress, Endpoint
 from stellwerk.sample.seed import ensure_data
 from tests.bench.table import Figure, show

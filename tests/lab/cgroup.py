@@ -128,7 +128,10 @@ def _make(group: Path) -> None:
 
 def _remove(group: Path) -> bool:
     """Remove a group and those below, the innermost first; return whether all are gone."""
-    below = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
+    try:
+        below = sorted((path for path in group.rglob("*") if path.is_dir()), reverse=True)
+    except OSError:  # what dies there removes groups of its own meanwhile
+        return False
     for folder in [*below, group]:
         try:
             folder.rmdir()

@@ -4,6 +4,7 @@ There are two balancers meanwhile, the first with Debian 13, the second with Deb
 """
 
 from tests.lab.edits import Edit, InForce
+from tests.lab.edits_services import monitors
 
 BALANCERS = ("lb-1", "lb-2")
 _HAPROXY = frozenset(f"{host} haproxy.service" for host in BALANCERS)
@@ -22,8 +23,15 @@ def _haproxy(name: str, settings: dict[str, str], command: str, output: str) -> 
     )
 
 
-def _nginx(name: str, settings: dict[str, str], command: str, output: str) -> Edit:
-    return Edit(f"nginx: {name}", settings, (InForce(BALANCERS, command, output),), reloads=_NGINX)
+def _nginx(
+    name: str,
+    settings: dict[str, str],
+    command: str,
+    output: str,
+    restarts: frozenset[str] = frozenset(),
+) -> Edit:
+    in_force = (InForce(BALANCERS, command, output),)
+    return Edit(f"nginx: {name}", settings, in_force, restarts, reloads=_NGINX)
 
 
 def _asked(command: str, then: str) -> str:
@@ -74,6 +82,7 @@ NGINX = (
         {"nginx.locations": '{"/health": "aktienanalyse-broker"}'},
         _FETCH.format(url="http://127.0.0.1/health", what='"broker" in r.read().decode()'),
         "True",
+        restarts=monitors(*BALANCERS),  # they tell whose requests are in its log
     ),
     _nginx(
         "size of a request",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from tests.lab.edits import Edit, InForce
+from tests.lab.edits_services import MONITORS
 
 ALL = ("lb-1", "app-1", "app-2", "cache-1", "cache-2", "db-1")
 _SETTINGS = "/etc/stellwerk/settings.yaml"
@@ -42,6 +43,7 @@ QUIET = (
         "Monitoring: a receiver",
         {"monitoring.receivers.email.to": '["night@aktienanalyse.local"]'},
         _shows(f"grep -c 'night@aktienanalyse.local' {_SETTINGS}", "1"),
+        restarts=MONITORS,
     ),
 )
 JOURNAL = (

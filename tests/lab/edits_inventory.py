@@ -6,7 +6,7 @@ from tests.lab.conftest import SIX
 from tests.lab.edits import Edit, InForce
 from tests.lab.edits_postgresql import DEBIAN_13
 from tests.lab.edits_redis import SERVER
-from tests.lab.edits_services import AGENTS, CORE, NGINX
+from tests.lab.edits_services import AGENTS, CORE, NGINX, monitors
 from tests.lab.platform import Node
 from tests.lab.redis_cluster import ASK_REDIS
 
@@ -14,6 +14,7 @@ APP_3 = Node("app-3", "198.18.0.23", ("apps",), release="trixie")
 CACHE_3 = Node("cache-3", "198.18.0.33", ("caches",), release="trixie")
 CACHE_3_AT_REST = replace(CACHE_3, groups=("resting",))
 LB_2 = Node("lb-2", "198.18.0.12", ("balancers",), release="bookworm")
+SEES_ALL = monitors("db-1")  # it is in `monitors`, and is told of all hosts
 _ANSWERS = (
     "for url in http://127.0.0.1/ http://127.0.0.1:9100/; do"
     " python3 -c 'import sys, urllib.request as u; print(u.urlopen(sys.argv[1]).status)' $url; done"
@@ -31,6 +32,7 @@ NEW_APP_HOST = (
         "A new app host",
         nodes=(*SIX, APP_3),
         in_force=_runs("app-3", CORE, some=False),
+        restarts=SEES_ALL,
         reloads=DEBIAN_13.units,
     ),
 )
@@ -39,6 +41,7 @@ NEW_CACHE_HOST = (
         "A new cache host",
         nodes=(*SIX, APP_3, CACHE_3),
         in_force=(InForce(("cache-3",), f"{ASK_REDIS} ROLE | head -n 1", "slave"),),
+        restarts=SEES_ALL,
     ),
 )
 NEEDED = (
@@ -53,6 +56,7 @@ APP_HOST_GONE = (
     Edit(
         "An app host that is taken out",
         nodes=(*SIX, CACHE_3),
+        restarts=SEES_ALL,
         reloads=DEBIAN_13.units,
         counts={CORE: 3},
     ),
@@ -62,6 +66,7 @@ CACHE_HOST_GONE = (
         "A cache host that is taken out",
         nodes=(*SIX, CACHE_3_AT_REST),
         in_force=(InForce(("cache-3",), "ls /etc/redis/*-*.conf", ""),),
+        restarts=SEES_ALL | monitors("cache-3"),
         stops=frozenset({f"cache-3 {SERVER}"}),
     ),
 )
@@ -71,7 +76,7 @@ SECOND_BALANCER = (
         nodes=(*SIX, LB_2),
         in_force=(InForce(("lb-2",), _ANSWERS, "200\n200"),),
         reloads=DEBIAN_13.units,
-        restarts=AGENTS,
+        restarts=AGENTS | SEES_ALL,
     ),
 )
 BALANCER_GONE = (
@@ -79,7 +84,7 @@ BALANCER_GONE = (
         "A balancer that is taken out",
         nodes=SIX,
         reloads=DEBIAN_13.units,
-        restarts=AGENTS,
+        restarts=AGENTS | SEES_ALL,
     ),
 )
 REPLACED = (

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from tests.lab.edits import Edit, InForce
-from tests.lab.edits_services import AGENTS, ALL, NGINX
+from tests.lab.edits_services import AGENTS, ALL, NGINX, monitors
 
 ROLES = ("owner", "app", "monitor", "ledger", "agent")
 _PSQL = "runuser -u postgres -- psql -XAtqc"
@@ -79,7 +79,7 @@ PASSWORDS = (
         in_force=DEBIAN_13.shows(
             "SELECT count(*) FROM pg_roles WHERE rolname ~ '_[0-9a-f]{3}$'", "5"
         ),
-        restarts=AGENTS,
+        restarts=AGENTS | monitors("db-1"),
         reloads=NGINX,
         rolls=ALL,
     ),

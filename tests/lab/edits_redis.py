@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from tests.lab.edits import Edit, InForce
-from tests.lab.edits_services import ALL, NGINX
+from tests.lab.edits_services import ALL, NGINX, monitors
 from tests.lab.redis_cluster import ASK_REDIS, ASK_SENTINEL, NAME
 
 SERVER = "redis-server@6379.service"
@@ -119,6 +119,7 @@ PASSWORDS = (
             ),
         ),
         reloads=NGINX,
+        restarts=monitors("cache-1", "cache-2", "db-1"),
         rolls=ALL,
     ),
 )

@@ -11,8 +11,17 @@ ALL = frozenset({CORE, BROKER, EVENTS, FRONTEND})
 APPS = ("app-1", "app-2")
 COMMAND = '["/opt/stellwerk/current/bin/stellwerk", "sample", "serve"]'
 AGENTS = frozenset(f"{host} stellwerk-agent.service" for host in ("lb-1", *APPS))
+HOSTS = ("lb-1", *APPS, "cache-1", "cache-2", "db-1")
 HAPROXY = frozenset({"lb-1 haproxy.service"})
 NGINX = frozenset({"lb-1 nginx.service"})  # its servers change with every instance that moves
+
+
+def monitors(*hosts: str) -> frozenset[str]:
+    """The monitors of these hosts."""
+    return frozenset(f"{host} stellwerk-monitor.service" for host in hosts)
+
+
+MONITORS = monitors(*HOSTS)
 _UNITS = "systemctl list-units --state=running --plain --no-legend '{service}@*' | cut -d' ' -f1"
 _ENVIRONMENT = (
     "for unit in $(" + _UNITS + ");"
@@ -45,6 +54,7 @@ STARTED_WITH = (
         "A service: memory of an instance",
         {f"services.{EVENTS}.memory": "320MB"},
         unit_property(EVENTS, "MemoryMax", str(320 * 1024**2)),
+        restarts=MONITORS,  # they say how much of it is in use
         rolls=frozenset({EVENTS}),
     ),
     Edit(
@@ -86,13 +96,13 @@ BALANCED = (
     Edit(
         "A service: path of its health check",
         {f"services.{EVENTS}.health_path": "/health?checked=yes"},
-        restarts=AGENTS,
+        restarts=AGENTS | MONITORS,
         reloads=HAPROXY,
     ),
     Edit(
         "A service: more instances at most",
         {f"services.{EVENTS}.max_instances": "20"},  # above what an emergency takes
-        restarts=AGENTS,
+        restarts=AGENTS | MONITORS,
         reloads=HAPROXY,
     ),
     Edit(
@@ -106,11 +116,13 @@ FEWER = (
     Edit(
         "A service behind HAProxy: fewer instances at most than there are",
         {f"services.{CORE}.min_instances": "2", f"services.{CORE}.max_instances": "2"},
+        restarts=MONITORS,
         counts={CORE: 2},
     ),
     Edit(
         "A service behind nginx: fewer instances at most than there are",
         {f"services.{FRONTEND}.min_instances": "1", f"services.{FRONTEND}.max_instances": "1"},
+        restarts=MONITORS,
         reloads=NGINX,
         counts={FRONTEND: 1},
     ),
@@ -123,7 +135,7 @@ NEW = (
             ' "memory": "128MB", "balancer": "haproxy", "listen_port": 9600,'
             ' "backend_name": "reports_backend"}',
         },
-        restarts=AGENTS,
+        restarts=AGENTS | MONITORS,
         reloads=HAPROXY,
         counts={"reports": 2},
     ),
@@ -132,7 +144,7 @@ GONE = (
     Edit(
         "A service that is taken out",
         {"services.reports": "null"},
-        restarts=AGENTS,
+        restarts=AGENTS | MONITORS,
         reloads=HAPROXY,
         counts={"reports": 0},
     ),
@@ -152,7 +164,7 @@ UPGRADE = (
     Edit(
         "The runtime: another release",
         runtime="\nEDITION = 2\n",
-        restarts=AGENTS,
+        restarts=AGENTS | MONITORS,
         rolls=SAMPLES,
     ),
 )
@@ -160,7 +172,7 @@ DOWNGRADE = (
     Edit(
         "The runtime: back to the release of before",
         runtime="",
-        restarts=AGENTS,
+        restarts=AGENTS | MONITORS,
         rolls=SAMPLES,
     ),
 )

@@ -17,6 +17,7 @@ PYINFRA = Path(sys.executable).with_name("pyinfra")
 DEPLOY = "deploys/all.py"
 # All services that run, whatever is loaded: blocks of the three properties, in systemd's order.
 SHOW_RUNNING = "systemctl show -p Id -p InvocationID -p SubState '*.service'"
+PLAIN = {"PYINFRA_PROGRESS": "off"}
 RUN_SECONDS = 600  # ends a run that hangs, so that its output is seen; no claim about speed
 
 
@@ -107,7 +108,7 @@ class Platform:
         done = subprocess.run(
             self.command(*arguments, deploy=deploy),
             cwd=self.project,
-            env={**os.environ, "PYINFRA_PROGRESS": "off"},
+            env={**os.environ, **PLAIN},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -115,6 +116,18 @@ class Platform:
             check=False,
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Begin a run of the whole deploy; its output is one stream of lines."""
+        return subprocess.Popen(
+            self.command("-y", *arguments),
+            cwd=self.project,
+            env={**os.environ, **PLAIN, **environment},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
 
     def deploy(self, *arguments: str) -> Outcome:
         """Run the whole deploy, which must succeed; `--data` and the like go into `arguments`."""

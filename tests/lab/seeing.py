@@ -1,7 +1,6 @@
 """`make plan`, `make drift` and `stellwerk audit` of a lab's cluster, and its runs' locks."""
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -71,24 +70,6 @@ def audit(platform: Platform) -> list[dict[str, Any]]:
     )
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout))
-
-
-def start(
-    platform: Platform, *options: str, wait_seconds: float | None = None
-) -> subprocess.Popen[str]:
-    """Start a run of the whole deploy."""
-    environment = {**os.environ, "PYINFRA_PROGRESS": "off"}
-    if wait_seconds is not None:
-        environment["STELLWERK_LOCK_WAIT"] = str(wait_seconds)
-    return subprocess.Popen(
-        platform.command("-y", *options),
-        cwd=REPOSITORY,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
 
 
 def lock_of(platform: Platform, host: str) -> Mapping[str, str]:

@@ -29,7 +29,7 @@ REDIS_STEPS: dict[str, tuple[Edit, ...]] = {
 """Redis' own, for a cluster of three hosts."""
 
 STEPS: dict[str, tuple[Edit, ...]] = {
-    "nothing restarts": (*edits_hosts.QUIET, *_SIX.live()),
+    "nothing restarts but monitors": (*edits_hosts.QUIET, *_SIX.live()),
     "what instances are started with": edits_services.STARTED_WITH,
     "what balancers and agents know of services": (*edits_services.BALANCED, *edits_services.NEW),
     "a service taken out": (*edits_services.GONE, *edits_services.STOP),

@@ -10,6 +10,7 @@ import pytest
 from tests.lab import edits_postgresql, edits_services
 from tests.lab.editing import INSTANCE
 from tests.lab.platform import Platform
+from tests.lab.rows import rows
 from tests.lab.test_edits import RATE, at_rest
 from tests.lab.test_instances import explain, stellwerk
 from tests.lab.traffic import Traffic, doors
@@ -88,6 +89,8 @@ PUSHES = {
     ),
 }
 
+QUICK = ("HAProxy cannot use it", "nginx refuses it", "PostgreSQL does not start with it")
+
 
 @pytest.fixture(scope="module")
 def pushed(six: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
@@ -99,7 +102,7 @@ def pushed(six: Platform, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     assert six.deploy().totals["success"] == 0
 
 
-@pytest.mark.parametrize("name", PUSHES)
+@pytest.mark.parametrize("name", rows(PUSHES, *QUICK))
 def test_a_bad_value_is_told_in_the_daemons_words_and_what_ran_serves_on(
     pushed: Platform, name: str
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.lab.platform import Platform
+from tests.lab.rows import rows
 from tests.lab.test_deploy import answer
 from tests.lab.traffic import Traffic, doors
 from tests.lab.waiting import wait_until
@@ -134,7 +135,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize("fault", BAD)
+@pytest.mark.parametrize("fault", rows(BAD, "never becomes healthy"))
 def test_a_bad_release_stops_at_its_canary_and_undo_brings_all_back(
     rolling: Platform, traffic: Traffic, fault: str
 ) -> None:
@@ -199,7 +200,7 @@ FAULTS: dict[str, Callable[[Platform], None]] = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("fault", rows(FAULTS, "postgresql stopped", "agents killed"))
 def test_a_roll_ends_by_itself_after_a_fault_and_no_request_fails(
     rolling: Platform, traffic: Traffic, fault: str
 ) -> None:

@@ -14,6 +14,7 @@ from tests.lab.edits import Edit, InForce
 from tests.lab.edits_postgresql import DEBIAN_13
 from tests.lab.edits_services import BROKER, EVENTS, environment, unit_property
 from tests.lab.platform import Platform
+from tests.lab.rows import rows
 from tests.lab.test_edits import at_rest
 from tests.lab.test_instances import explain
 from tests.lab.waiting import wait_until
@@ -109,7 +110,7 @@ STRIKES: dict[str, Strike] = {
 }
 
 
-@pytest.mark.parametrize("name", STRIKES)
+@pytest.mark.parametrize("name", rows(STRIKES, "a host is rebooted"))
 def test_the_next_run_ends_in_what_is_declared(editor: Editor, name: str) -> None:
     number = [*STRIKES].index(name) + 1
     chosen = random.Random(f"{SEED} {name}")
@@ -122,6 +123,7 @@ def test_the_next_run_ends_in_what_is_declared(editor: Editor, name: str) -> Non
     assert_completed(editor, edit)
 
 
+@pytest.mark.thorough
 def test_a_full_disk_leaves_what_serves_and_the_next_run_goes_through(six: Platform) -> None:
     """All edits are taken back by that one."""
     edited, plain = (Editor(six, lambda: at_rest(six)) for _ in range(2))
@@ -142,14 +144,7 @@ def test_a_full_disk_leaves_what_serves_and_the_next_run_goes_through(six: Platf
 
 def begun(editor: Editor, lines: int) -> Run:
     """A run that has printed so many lines."""
-    run = subprocess.Popen(
-        editor.platform.command("-y", *editor.arguments),
-        cwd=editor.platform.project,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+    run = editor.platform.start(*editor.arguments)
     assert run.stdout is not None
     for _, _ in zip(range(lines), run.stdout, strict=False):
         pass

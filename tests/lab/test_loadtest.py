@@ -106,6 +106,7 @@ def test_a_planted_slow_endpoint_fails_the_run(planted: Platform, tmp_path: Path
     assert run.code in (FAILED, TOO_WEAK), run.output  # too weak where other work delays it
 
 
+@pytest.mark.thorough
 def test_planted_errors_fail_the_run(planted: Platform, tmp_path: Path) -> None:
     # Every request, so that also the few of a short run are hit.
     planted.deploy("--data", f"{CORE}.SAMPLE_ERROR_SHARE=1")

@@ -16,7 +16,7 @@ from tests.lab.test_interrupted_runs import begun
 from tests.lab.traffic import Door, Traffic
 from tests.lab.waiting import wait_until
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.thorough]
 
 APP, DATABASE = "app-1", "db-1"
 CREDENTIALS = "/etc/stellwerk/credentials"

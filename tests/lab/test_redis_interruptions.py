@@ -13,6 +13,7 @@ from tests.lab.editing import Editor
 from tests.lab.edits import Edit, InForce
 from tests.lab.edits_redis import SERVER
 from tests.lab.redis_cluster import ASK_REDIS, ASK_SENTINEL, NAME, SETTLE_SECONDS, RedisCluster
+from tests.lab.rows import rows
 from tests.lab.steps import THREE_CACHES
 from tests.lab.waiting import wait_until
 
@@ -51,7 +52,7 @@ def editor(caches: RedisCluster) -> Iterator[Editor]:
     caches.platform.deploy()
 
 
-@pytest.mark.parametrize("name", STRIKES)
+@pytest.mark.parametrize("name", rows(STRIKES, "when a replica was promoted"))
 def test_the_next_run_ends_in_what_is_declared_and_no_write_is_lost(
     caches: RedisCluster, editor: Editor, tmp_path: Path, name: str
 ) -> None:

@@ -51,6 +51,7 @@ def test_a_value_that_redis_refuses_leaves_all_values_of_the_run_as_they_were(
     assert "argument couldn't be parsed into an integer" in outcome.output
 
 
+@pytest.mark.thorough
 def test_a_directive_that_redis_does_not_know_is_named(refused: Callable[..., Outcome]) -> None:
     outcome = refused('redis.parameters={"maxmemori": "1gb"}')
     assert "Unknown option" in outcome.output
@@ -65,6 +66,7 @@ def test_a_value_that_redis_takes_but_is_not_well_with_is_taken_back(
     assert "max number of clients" in outcome.output
 
 
+@pytest.mark.thorough
 def test_a_value_that_redis_would_not_start_with_restarts_nothing(
     caches: RedisCluster, refused: Callable[..., Outcome]
 ) -> None:
@@ -85,6 +87,7 @@ def test_a_value_that_only_a_replica_in_use_does_not_start_with_is_taken_back(
     assert caches.master() == before
 
 
+@pytest.mark.thorough
 def test_a_lone_sentinel_is_no_majority(
     caches: RedisCluster, refused: Callable[..., Outcome]
 ) -> None:

@@ -115,11 +115,11 @@ def test_an_apt_lock_that_is_held_is_named_with_its_holder(
 ) -> None:
     with apt_held(six, "app-1"):
         outcome = refused(
-            "--data", 'base.packages=["tree"]', "--data", "base.apt_lock_timeout_seconds=1"
+            "--data", 'base.packages=["time"]', "--data", "base.apt_lock_timeout_seconds=1"
         )
     assert "apt's lock is held by python3" in outcome.output
     for host in ("app-2", "cache-1", "cache-2", "db-1", "lb-1"):
-        six.shell(host, "dpkg --audit && DEBIAN_FRONTEND=noninteractive apt-get -qq -y purge tree")
+        six.shell(host, "dpkg --audit && DEBIAN_FRONTEND=noninteractive apt-get -qq -y purge time")
 
 
 def test_a_full_disk_leaves_the_old_configuration(

@@ -20,6 +20,7 @@ balancers = caches = sentinels = databases = monitors = ["everything"]
 """
 
 
+@pytest.mark.thorough
 def test_a_host_that_is_all_of_the_cluster_is_deployed_broken_and_back(tmp_path: Path) -> None:
     skip_without_lab()
     (tmp_path / "inventory").write_text(INVENTORY)

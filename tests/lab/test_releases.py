@@ -94,6 +94,7 @@ def test_a_new_version_is_rolled_out_and_the_old_one_is_back_in_one_command(
     assert release_that_answers(shop) == old
 
 
+@pytest.mark.thorough
 def test_the_newest_three_are_kept(shop: Platform) -> None:
     for version in ("1.2.0", "1.3.0", "1.4.0"):
         set_version(shop, version)

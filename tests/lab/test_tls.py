@@ -1,6 +1,7 @@
 """TLS between hosts: nothing answers in plain text, and certificates are renewed in operation."""
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -153,10 +154,10 @@ def test_postgresql_takes_no_login_in_plain_text(encrypted: Platform) -> None:
     refused = psql(encrypted, "disable", "SELECT 1")
     assert refused.returncode != 0
     assert "no encryption" in refused.stderr
-    taken = psql(
-        encrypted, "verify-full", "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
-    )
-    assert taken.stdout.strip() == "t", taken.stderr
+    # PostgreSQL shows a connection to its login, which is not the role that it takes on.
+    own = "SET ROLE NONE; SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
+    taken = psql(encrypted, "verify-full", own)
+    assert taken.stdout.split() == ["SET", "t"], taken.stderr
 
 
 def test_only_the_daemons_read_their_keys(encrypted: Platform) -> None:
@@ -167,6 +168,32 @@ def test_only_the_daemons_read_their_keys(encrypted: Platform) -> None:
         "/etc/redis/tls/host.key 600 redis",
         "/etc/stellwerk/tls/host.key 600 root",
     ]
+
+
+def test_the_monitor_has_all_its_sources_over_tls_and_answers_others_by_it(
+    encrypted: Platform,
+) -> None:
+    token = encrypted.shell(HOST.name, f"cat {CREDENTIALS}/monitoring.token")
+    asked = ["curl", "--silent", "--show-error", "--header", "@-", "--cacert"]
+    authority = encrypted.folder / "certificates" / "ca.pem"
+
+    def health() -> str:
+        done = subprocess.run(
+            encrypted.lab.net_command(
+                [*asked, str(authority), f"https://{HOST.address}:8004/health"]
+            ),
+            input=f"Authorization: Bearer {token}\n",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.stdout or done.stderr
+
+    def all_up() -> bool:
+        found = json.loads(health())["sources"]
+        return len(found) > 8 and {one["state"] for one in found} == {"up"}
+
+    assert wait_until(all_up, SETTLE_SECONDS), health()
 
 
 def test_switching_tls_off_is_refused_in_one_sentence(encrypted: Platform) -> None:
@@ -201,7 +228,8 @@ def test_a_renewed_certificate_is_in_use_without_a_restart_of_the_stores(
     assert shown_certificates(encrypted) != old
     after = encrypted.invocations()
     assert {unit for unit in before if after.get(unit) != before[unit]} == {
-        f"{HOST.name} redis-sentinel@{SENTINEL_PORT}.service"
+        f"{HOST.name} redis-sentinel@{SENTINEL_PORT}.service",
+        f"{HOST.name} stellwerk-monitor.service",
     }
     assert encrypted.deploy().totals["success"] == 0
 

@@ -130,6 +130,7 @@ class Site:
             rows += [f"{section}:", "  passwords:"]
             rows += [f"    {name}: {MARKER}-{section}-{name}" for name in names]
         rows += ["sentinel:", f"  password: {MARKER}-sentinel"]
+        rows += ["monitoring:", f"  token: {MARKER}-monitoring"]
         path = self.folder / "secrets.yaml"
         path.write_text("\n".join(rows) + "\n")
         path.chmod(0o600)

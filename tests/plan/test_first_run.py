@@ -90,6 +90,7 @@ def test_a_host_is_sent_what_its_groups_need_and_nothing_else(
         name for name, groups in OWNED.items() if any(host in GROUPS[one] for one in groups)
     }
     assert ("agent" in found) == (host in GROUPS["apps"] + GROUPS["balancers"])
+    assert "monitor" in found
     tools = {one.tool for one in first_run.to(host)}
     assert ("postgresql" in tools) == (host in GROUPS["databases"])
 

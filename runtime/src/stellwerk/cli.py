@@ -7,11 +7,14 @@ import click
 
 COMMANDS: Final = {
     "agent": "stellwerk.instances.agent.command:agent",
+    "alerts": "stellwerk.metrics.alerts.command:alerts",
     "audit": "stellwerk.audit.command:audit",
     "database": "stellwerk.database.command:database",
     "instances": "stellwerk.instances.command:instances",
+    "monitor": "stellwerk.metrics.monitor.command:monitor",
     "loadtest": "stellwerk.loadtest.command:loadtest",
     "releases": "stellwerk.instances.releases_command:releases",
+    "report": "stellwerk.metrics.report.command:report",
     "rollout": "stellwerk.instances.rollout_command:rollout",
     "sample": "stellwerk.sample.command:sample",
     "settings": "stellwerk.settings.command:settings",

@@ -3,6 +3,7 @@
 What a daemon says and when is its own business; nothing here starts or stops anything.
 """
 
+import asyncio
 import logging
 import os
 import socket
@@ -52,6 +53,14 @@ def watchdog_seconds(environment: Mapping[str, str] | None = None) -> float | No
     if not limit.isascii() or not limit.isdecimal() or int(limit) == 0:
         return None
     return int(limit) / _MICROSECONDS / 2
+
+
+async def keep_watchdog() -> None:
+    """Say again and again that the process is alive; return where nobody waits for that."""
+    seconds = watchdog_seconds()
+    while seconds is not None:
+        watchdog()
+        await asyncio.sleep(seconds)
 
 
 def _status(text: str | None) -> tuple[str, ...]:

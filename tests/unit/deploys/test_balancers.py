@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploys.components import haproxy, nginx
+from deploys.components.base import MONITOR
 from deploys.engine.resources import ConfigSet
 from deploys.host import nginx_upstreams
 from stellwerk.instances.agent.nginx import APPLY_UNIT
@@ -56,7 +57,7 @@ def checked(config: ConfigSet, root: Path) -> subprocess.CompletedProcess[str]:
     for file in config.files:
         path = Path(f"{root}{file.path}")
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.content)
+        path.write_text(file.content.replace(f"user {MONITOR}", "user nobody"))  # who is here
     (command,) = config.check
     words = [word.replace("{root}", str(root)) for word in command]
     return subprocess.run(words, capture_output=True, text=True, check=False)
@@ -248,3 +249,10 @@ def test_every_location_has_an_upstream_that_nginx_knows(cluster: Cluster) -> No
     used = {line.split("://")[1].strip("; ") for line in text.splitlines() if "proxy_pass" in line}
     declared = {line.split()[1] for line in text.splitlines() if "    upstream " in line}
     assert used == declared == {"aktienanalyse_core_backend", "aktienanalyse_frontend_upstream"}
+
+
+def test_the_status_page_of_nginx_is_for_the_host_itself(load: Load) -> None:
+    text = nginx_text(load({"nginx.status_port": "9006"}))
+    (server,) = (one for one in text.split("server {") if "stub_status" in one)
+    assert "listen 127.0.0.1:9006;" in server
+    assert "access_log off;" in server  # the monitor's own requests are nobody's

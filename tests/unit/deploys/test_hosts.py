@@ -77,9 +77,14 @@ def test_no_file_on_any_host_holds_a_secret_that_others_than_its_owner_can_read(
 
 
 def test_a_host_has_only_the_credentials_its_groups_need(cluster: Cluster) -> None:
-    assert set(credentials.wanted(host_of(cluster, "balancers"))) == {"postgresql.agent"}
+    assert set(credentials.wanted(host_of(cluster, "balancers"))) == {
+        "monitoring.token",
+        "postgresql.agent",
+    }
     assert set(credentials.wanted(host_of(cluster, "databases"))) == {
+        "monitoring.token",
         "sentinel.password",
+        "postgresql.monitor",
         "postgresql.owner",
         "postgresql.ledger",
     }
@@ -151,14 +156,17 @@ def test_every_unit_and_service_of_a_host_is_verified(cluster: Cluster, single: 
     assert verified(cluster, "caches") == {
         "redis-server@6379.service",
         "redis-sentinel@26379.service",
+        "stellwerk-monitor.service",
     }
     assert verified(cluster, "balancers") == {
         "haproxy.service",
         "nginx.service",
         "stellwerk-agent.service",
+        "stellwerk-monitor.service",
     }
     assert verified(cluster, "apps") == {
         "stellwerk-agent.service",
+        "stellwerk-monitor.service",
         "aktienanalyse-core@8101.service",
         "aktienanalyse-core@8102.service",
     }

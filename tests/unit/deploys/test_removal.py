@@ -9,15 +9,18 @@ from deploys.components import credentials
 from deploys.components.removal import PARTS, plan
 from deploys.engine.changes import Effect, Verb
 from deploys.engine.resources import Facts
-from stellwerk.settings.cluster import Cluster, ClusterHost
+from stellwerk.settings.cluster import ClusterHost
+
+from .conftest import Load
 
 ALL = ("balancers", "apps", "caches", "sentinels", "databases", "monitors")
 
 
 @pytest.fixture
-def one(single: Cluster) -> ClusterHost:
-    """A host in all groups."""
-    (host,) = single.hosts.values()
+def one(load: Load) -> ClusterHost:
+    """A host in all groups, with all there is."""
+    cluster = load({"monitoring.prometheus.enabled": "true"}, inventory="single")
+    (host,) = cluster.hosts.values()
     return host
 
 

@@ -1,6 +1,7 @@
 """A check says in one sentence what does not hold."""
 
 import http.server
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,11 @@ class Answers(http.server.BaseHTTPRequestHandler):
     """Answers with the status its path names."""
 
     def do_GET(self) -> None:
+        if self.path == "/metrics":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"# HELP read_at When.\nread_at 1.75e+09\nread_at_all 9\n")
+            return
         if self.path == "/garbage":
             self.wfile.write(b"no HTTP at all\r\n\r\n")
             return
@@ -55,6 +61,32 @@ def problem(check: checks.Check) -> str:
 def test_a_url_must_answer_with_its_status(url: str, path: str, expected: int, said: str) -> None:
     found = problem({"kind": "http", "url": f"{url}{path}", "status": expected})
     assert found.strip() == (f"{url}{path} {said}" if said else "")
+
+
+@pytest.mark.parametrize(
+    ("written_at", "said"),
+    [(1.74e9, ""), (1.76e9, "a.service did not read {path} as it is now")],
+)
+def test_a_daemon_must_have_read_its_file_after_that_was_written(
+    url: str, tmp_path: Path, written_at: float, said: str
+) -> None:
+    path = tmp_path / "daemon.yml"
+    path.touch()
+    os.utime(path, (written_at, written_at))
+    assert problem(_reloaded(f"{url}/metrics", "read_at", path)) == said.format(path=path)
+
+
+def test_a_daemon_that_cannot_say_when_it_read_its_file_did_not(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "daemon.yml"
+    assert "did not read" in problem(_reloaded(f"{url}/metrics", "read_at", path))
+    path.touch()
+    assert "did not read" in problem(_reloaded(f"{url}/metrics", "no_such_metric", path))
+    assert "does not answer" in problem(_reloaded(f"{url}/garbage", "read_at", path))
+
+
+def _reloaded(url: str, metric: str, path: Path) -> checks.Check:
+    about = {"url": url, "metric": metric, "files": [str(path)]}
+    return {"kind": "reloaded", "unit": "a.service", **about}
 
 
 def test_a_url_is_asked_without_a_proxy(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """One run at a time on a host; its lock ends with it, however it ends."""
 
+import fcntl
 import json
 import os
 import subprocess
@@ -220,3 +221,20 @@ def test_a_file_of_nothing_is_a_free_lock(files: tuple[Path, Path]) -> None:
     assert run_lock.state() == {"last": ""}
     os.close(os.open(files[0], os.O_CREAT, 0o600))
     assert run_lock.state() == {"last": ""}
+
+
+def test_who_only_looks_at_the_lock_keeps_no_run_from_it(
+    hold: Hold, files: tuple[Path, Path]
+) -> None:
+    files[0].touch()
+    with files[0].open() as looked_at:
+        fcntl.flock(looked_at, fcntl.LOCK_EX)
+        process = hold("one")
+        assert wait_until(lambda: is_open_in(process, files[0]), SECONDS)
+    assert is_held_by("one")
+
+
+def is_open_in(process: subprocess.Popen[str], file: Path) -> bool:
+    """Whether the process has the file open."""
+    descriptors = Path(f"/proc/{process.pid}/fd")
+    return any(file.samefile(one) for one in descriptors.iterdir() if one.exists())

@@ -20,7 +20,7 @@ import pytest
 from dbus_fast import Message, MessageType, Variant
 from dbus_fast.aio import MessageBus
 
-from stellwerk.instances.agent.units import unit_name
+from stellwerk.host.systemd import unit_name
 from stellwerk.instances.model import InstanceKey
 
 NAME: Final = "org.freedesktop.systemd1"

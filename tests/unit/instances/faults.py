@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from stellwerk.instances.facts import Activity
+from stellwerk.host.unit import Activity
 from tests.unit.instances.simulation import GENERATIONS, World
 
 CANARY: Final[dict[str, Any]] = {"canary_seconds": 15, "canary_error_percent": 5.0}

@@ -163,9 +163,12 @@ def _runs(pid: int) -> bool:
 
 def haproxy_config(text: str, folder: Path) -> str:
     """A deployed haproxy.cfg for an ordinary user, with its files in a folder."""
-    rootless = re.sub(r"^    (chroot|user|group|log|daemon)\b.*\n", "", text, flags=re.MULTILINE)
+    rootless = re.sub(
+        r"^    (chroot|user|group|log(?! ring@)|daemon)\b.*\n", "", text, flags=re.MULTILINE
+    )
     rootless = rootless.replace("    bind :", "    bind 127.0.0.1:")
-    rootless = re.sub(r"(stats socket) \S+", rf"\1 {folder}/admin.sock", rootless)
+    rootless = re.sub(r"(stats socket) /run/haproxy/", rf"\1 {folder}/", rootless)
+    rootless = re.sub(r"(statistics\.sock) user \S+", r"\1", rootless)
     return re.sub(r"(server-state-file) \S+", rf"\1 {folder}/haproxy.state", rootless)
 
 
@@ -192,6 +195,7 @@ class NginxProcess(Daemon):
 
     folder: Path
     port: int
+    status_port: int
 
     @property
     def pid_file(self) -> Path:
@@ -220,7 +224,7 @@ class NginxProcess(Daemon):
         wait_until(lambda: set(self.workers()) - before, "nginx has new workers")
 
 
-def nginx_config(text: str, folder: Path, port: int) -> str:
+def nginx_config(text: str, folder: Path, port: int, status_port: int) -> str:
     """A deployed nginx.conf for an ordinary user, with its files in a folder."""
     rootless = re.sub(r"^(user|worker_rlimit_nofile|include).*\n", "", text, flags=re.MULTILINE)
     rootless = re.sub(
@@ -229,6 +233,7 @@ def nginx_config(text: str, folder: Path, port: int) -> str:
     rootless = re.sub(r"^pid .*;", f"pid {folder}/nginx.pid;", rootless, flags=re.MULTILINE)
     rootless = rootless.replace("/var/log/nginx/", f"{folder}/")
     rootless = re.sub(r" *include (mime\.types|conf\.d/.*);\n", "", rootless)
+    rootless = re.sub(r"listen 127\.0\.0\.1:\d+;", f"listen 127.0.0.1:{status_port};", rootless)
     rootless = re.sub(r"listen \d+ ", f"listen 127.0.0.1:{port} ", rootless)
     rootless = re.sub(r" *listen \[::\].*\n", "", rootless)
     temporary = "".join(
@@ -243,15 +248,15 @@ def nginx(text: str, servers: dict[str, str]) -> Iterator[NginxProcess]:
     """An nginx with a deployed configuration; `servers` are the files it includes, by upstream."""
     program = find("nginx")
     assert program is not None
-    (port,) = free_ports(1)
+    port, status_port = free_ports(2)
     with short_folder() as folder:
         path = folder / "etc" / "nginx.conf"
         command = [program, "-c", str(path), "-e", str(folder / "error.log"), "-g", "daemon off;"]
-        process = NginxProcess(command, folder / "log", folder, port)
+        process = NginxProcess(command, folder / "log", folder, port, status_port)
         process.servers.mkdir(parents=True)
         for name, content in servers.items():
             (process.servers / f"{name}.servers").write_text(content)
-        path.write_text(nginx_config(text, folder, port))
+        path.write_text(nginx_config(text, folder, port, status_port))
         process.start()
         try:
             yield process

@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from stellwerk.host.unit import Activity, Unit
 from stellwerk.instances.agent import rows
 from stellwerk.instances.availability import Cluster
 from stellwerk.instances.configuration import ServiceFigures
-from stellwerk.instances.facts import Activity, Health, HostFacts, Remembered, Unit
+from stellwerk.instances.facts import Health, HostFacts, Remembered
 from stellwerk.instances.life_cycle import (
     Clear,
     Insert,

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
+from stellwerk.host.systemd import SystemdUnits
 from stellwerk.instances.agent.app_host import AppHost, Paths
 from stellwerk.instances.agent.daemon import Agent
-from stellwerk.instances.agent.units import SystemdUnits
 from stellwerk.instances.configuration import AgentConfiguration, ServiceFigures
 from stellwerk.instances.model import InstanceKey, RolloutState, Snapshot, State
 from stellwerk.instances.store import Ledger

@@ -233,9 +233,11 @@ def test_an_unknown_service_host_or_instance_names_the_nearest(host: Host) -> No
 
 def test_a_watched_list_follows_the_ledger_until_ctrl_c(host: Host) -> None:
     host.instance(8101, "starting", "out")
+    # Ctrl-C is ignored by all that a shell started in its background, so maybe by these tests.
     program = (
-        "import sys; from pathlib import Path; from stellwerk.cli import main;"
+        "import signal, sys; from pathlib import Path; from stellwerk.cli import main;"
         "from stellwerk.instances import access;"
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "access.FOLDER = Path(sys.argv.pop(1)); main()"
     )
     command = [sys.executable, "-c", program, str(host.folder), "instances", "--watch"]

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from stellwerk.host.systemd import unit_name
+from stellwerk.host.unit import Activity, Unit
 from stellwerk.instances.agent import health, pins
 from stellwerk.instances.agent.journal import last_lines
 from stellwerk.instances.agent.memory import Memory
-from stellwerk.instances.agent.units import unit_name
 from stellwerk.instances.agent.usage import Usage
-from stellwerk.instances.facts import Activity, Remembered, Unit
+from stellwerk.instances.facts import Remembered
 from stellwerk.instances.model import InstanceKey
 from tests.unit.instances.simulation import figures
 

@@ -16,8 +16,8 @@ from deploys.components import nginx as component
 from deploys.engine.resources import ConfigSet
 from deploys.host import nginx_process, nginx_upstreams, units
 from deploys.host.command import Failure
+from stellwerk.host.systemd import UnitError
 from stellwerk.instances.agent.nginx import APPLY_UNIT, REQUEST_FILE, Nginx, Paths
-from stellwerk.instances.agent.units import UnitError
 from stellwerk.instances.model import (
     Rollout,
     RolloutState,

@@ -63,12 +63,33 @@ def is_host() -> bool:
     return _settings_file().exists()
 
 
+def host_file() -> HostFile:
+    """What this host knows of the cluster. Raises SettingsError for a wrong settings file."""
+    return read_host_file(_settings_file())
+
+
+def credential(name: str) -> str | None:
+    """A password or token that this host was given; None if it was not.
+
+    Raises AccessError where this user may not read it.
+    """
+    try:
+        return (FOLDER / "credentials" / name).read_text(encoding="utf-8").rstrip("\n")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise AccessError(
+            f"{error.filename}: cannot be read: {error.strerror}; run this as root:"
+            " sudo stellwerk ..."
+        ) from None
+
+
 def opened(*, changes: bool) -> Access:
     """The way to the ledger, not yet connected.
 
     Raises AccessError where this user or host may not, SettingsError for a wrong settings file.
     """
-    host = read_host_file(_settings_file())
+    host = host_file()
     login, password = _credential(host, changes=changes)
     return Access(host, Ledger(_address(host, login), password, "stellwerk"), operator())
 
@@ -82,16 +103,8 @@ def _credential(host: HostFile, *, changes: bool) -> tuple[str, str]:
     roles = host.settings.postgresql.roles
     usable = {_LEDGER: roles.ledger} if changes else {_LEDGER: roles.ledger, _AGENT: roles.agent}
     for name, role in usable.items():
-        try:
-            password = (FOLDER / "credentials" / name).read_text(encoding="utf-8").rstrip("\n")
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise AccessError(
-                f"{error.filename}: cannot be read: {error.strerror}; run this as root:"
-                " sudo stellwerk ..."
-            ) from None
-        return login_of(role, password), password
+        if (password := credential(name)) is not None:
+            return login_of(role, password), password
     groups = _CHANGING_GROUPS if changes else _READING_GROUPS
     what = "change" if changes else "read"
     raise AccessError(

@@ -11,10 +11,11 @@ from datetime import timedelta
 from itertools import islice
 from typing import Final
 
+from stellwerk.host.unit import Activity, Unit
 from stellwerk.instances import rollouts
 from stellwerk.instances.availability import Cluster
 from stellwerk.instances.configuration import ServiceFigures
-from stellwerk.instances.facts import Activity, HostFacts, Remembered, Unit
+from stellwerk.instances.facts import HostFacts, Remembered
 from stellwerk.instances.model import (
     Instance,
     InstanceKey,

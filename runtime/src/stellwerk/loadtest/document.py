@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from stellwerk.loadtest.comparison import Conditions, EarlierRun
 from stellwerk.loadtest.endpoint import EndpointFigures, as_values
-from stellwerk.loadtest.histogram import RELATIVE_ERROR
 from stellwerk.loadtest.planning import Planned
 from stellwerk.loadtest.record import RunRecord
 from stellwerk.loadtest.series import Point, series
 from stellwerk.loadtest.verdict import Result, Verdict
 from stellwerk.loadtest.weakness import busiest
+from stellwerk.metrics.histogram import RELATIVE_ERROR
 
 FORMAT: Final = 1
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from stellwerk.loadtest.histogram import Histogram
 from stellwerk.loadtest.tally import Cell
+from stellwerk.metrics.histogram import Histogram
 
 QUANTILES: Final[Mapping[str, float]] = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 

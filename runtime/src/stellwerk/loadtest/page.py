@@ -7,7 +7,6 @@ from typing import Final
 
 from stellwerk.loadtest.check import Check, Group, Outcome, figure
 from stellwerk.loadtest.endpoint import QUANTILES, EndpointFigures
-from stellwerk.loadtest.histogram import RELATIVE_ERROR
 from stellwerk.loadtest.limit_checks import CPU, MEMORY
 from stellwerk.loadtest.plot import MOST_LINES, Chart, Line, Mark, Tick, figure_element, time_ticks
 from stellwerk.loadtest.record import RunRecord
@@ -16,6 +15,7 @@ from stellwerk.loadtest.style import STYLE
 from stellwerk.loadtest.table import conditions_line, headline, outcome_lines
 from stellwerk.loadtest.verdict import Result, Verdict
 from stellwerk.loadtest.weakness import busiest
+from stellwerk.metrics.histogram import RELATIVE_ERROR
 
 _CLASSES: Final = {
     Result.GOOD: "good",

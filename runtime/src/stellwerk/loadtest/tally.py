@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
-from stellwerk.loadtest.histogram import Histogram
+from stellwerk.metrics.histogram import Histogram
 
 DROPPED: Final = "dropped: no free user"
 TIMED_OUT: Final = "no answer in time"

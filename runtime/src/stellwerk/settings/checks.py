@@ -79,9 +79,15 @@ def _claims(settings: Settings) -> Iterator[tuple[KeyPath, range]]:
         (("postgresql", "port"), settings.postgresql.port),
         (("nginx", "port"), settings.nginx.port),
         (("haproxy", "stats_port"), settings.haproxy.stats_port),
+        (("nginx", "status_port"), settings.nginx.status_port),
         (("monitoring", "port"), settings.monitoring.port),
         (("caching", "invalidation", "admin", "port"), settings.caching.invalidation.admin.port),
     ]
+    prometheus = settings.monitoring.prometheus
+    if prometheus.enabled:
+        own = ("monitoring", "prometheus")
+        single.append(((*own, "port"), prometheus.port))
+        single.append(((*own, "alertmanager_port"), prometheus.alertmanager_port))
     for name, service in settings.services.items():
         single.append((("services", name, "listen_port"), service.listen_port))
     yield from ((path, range(port, port + 1)) for path, port in single if port is not None)

@@ -1,9 +1,13 @@
 """Settings of the monitor (spec 1.2, 1.3): collectors, thresholds, history, reports, receivers."""
 
-from pydantic import Field
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
 
 from stellwerk.settings.model import Model, Threshold
 from stellwerk.settings.types import (
+    NOT_GIVEN,
+    Bytes,
     Count,
     Days,
     Line,
@@ -11,8 +15,11 @@ from stellwerk.settings.types import (
     Percent,
     Port,
     Seconds,
+    SecondsOrZero,
     Secret,
 )
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/]+(/[^\s]*)?$")]
 
 
 class SystemThresholds(Model):
@@ -23,6 +30,9 @@ class SystemThresholds(Model):
     )
     memory_percent: Threshold = Field(
         Threshold(baseline=50, warning=80, critical=95), description="Memory utilisation."
+    )
+    filesystem_used_percent: Threshold = Field(
+        Threshold(warning=80, critical=95), description="Space in use on a filesystem."
     )
 
 
@@ -35,7 +45,7 @@ class ServiceThresholds(Model):
     )
     availability: Threshold = Field(
         Threshold(baseline=1, critical=0, bound="lower"),
-        description="1 while the health endpoint answers, otherwise 0.",
+        description="1 while the health endpoint answers, otherwise 0; of other sources as well.",
     )
 
 
@@ -77,6 +87,29 @@ class RedisThresholds(Model):
     )
 
 
+class SentinelThresholds(Model):
+    """Of Redis Sentinel."""
+
+    master_up: Threshold = Field(
+        Threshold(baseline=1, critical=0, bound="lower"),
+        description="1 while the Sentinel takes the master for up.",
+    )
+    quorum: Threshold = Field(
+        Threshold(baseline=1, critical=0, bound="lower"),
+        description="1 while enough Sentinels can agree on a failover.",
+    )
+
+
+class MonitorThresholds(Model):
+    """Of the monitor itself."""
+
+    source_readable: Threshold = Field(
+        Threshold(baseline=1, warning=0, bound="lower"),
+        description="0 where a source is there and cannot be read: a wrong password, a version"
+        " that is not known.",
+    )
+
+
 class Thresholds(Model):
     """Baselines and thresholds of what the collectors measure."""
 
@@ -86,6 +119,17 @@ class Thresholds(Model):
         default_factory=PostgresqlThresholds, description="PostgreSQL."
     )
     redis: RedisThresholds = Field(default_factory=RedisThresholds, description="Redis.")
+    sentinel: SentinelThresholds = Field(
+        default_factory=SentinelThresholds, description="Sentinels."
+    )
+    monitor: MonitorThresholds = Field(
+        default_factory=MonitorThresholds, description="The monitor itself."
+    )
+    others: dict[Line, Threshold] = Field(
+        default={},
+        description='Further metrics by their key, such as "haproxy.error_percent"; the numbers of'
+        ' services are "own.NAME".',
+    )
 
 
 class SlowQueries(Model):
@@ -122,6 +166,26 @@ class Email(Model):
     sender: Line | None = Field(None, description="From; absent: stellwerk@ the host's name.")
     smtp_host: Line = Field("localhost", description="Mail server.")
     smtp_port: Port = Field(25, description="Its port.")
+    smtp_encryption: Literal["none", "starttls", "tls"] = Field(
+        "none", description="How the connection is encrypted; its certificate has to be right."
+    )
+    smtp_user: Line | None = Field(None, description="Who logs in; absent: nobody.")
+    smtp_password: Secret | None = Field(None, description="Password of that user.")
+
+    @model_validator(mode="after")
+    def _passwords_are_not_sent_in_the_clear(self) -> Self:
+        if self.smtp_user is not None and self.smtp_encryption == "none":
+            raise ValueError('expected smtp_encryption "starttls" or "tls" where smtp_user logs in')
+        return self
+
+
+class Alertmanager(Model):
+    """An Alertmanager, which groups, silences and passes on alerts by rules of its own."""
+
+    url: Url | None = Field(None, description="Where it is; absent: it is told nothing.")
+    interval_seconds: Seconds = Field(
+        30, description="Time between two tellings of which alerts there are."
+    )
 
 
 class Receivers(Model):
@@ -129,8 +193,46 @@ class Receivers(Model):
 
     slack: Slack = Field(default_factory=Slack, description="Slack.")
     email: Email = Field(default_factory=Email, description="Mail.")
+    alertmanager: Alertmanager = Field(
+        default_factory=Alertmanager, description="Alertmanager; told of alerts only."
+    )
     group_seconds: Seconds = Field(30, description="Messages within this time are sent as one.")
     repeat_seconds: Seconds = Field(14400, description="Time before a lasting alert is repeated.")
+
+
+class Alerts(Model):
+    """When a value beyond its threshold becomes an alert, and when it ends."""
+
+    for_seconds: SecondsOrZero = Field(120, description="Time a value has to be beyond it.")
+    down_seconds: SecondsOrZero = Field(
+        30, description="The same for what is either well or not, such as an availability."
+    )
+    lasting_seconds: dict[Line, SecondsOrZero] = Field(
+        default={}, description='The same for single metrics by key, such as "redis.availability".'
+    )
+    recovery_seconds: SecondsOrZero = Field(
+        30, description="Time a value has to be in order again before its alert ends."
+    )
+    missing_seconds: Seconds = Field(
+        900,
+        description="Time without any value after which an alert ends: nothing is known of it then."
+        " Longer than two looks at sizes.",
+    )
+    disabled: list[Line] = Field(default=[], description="Metrics, by key, without alerts.")
+
+
+class Prometheus(Model):
+    """Debian's Prometheus and Alertmanager on `monitors`, which scrape all monitors."""
+
+    enabled: bool = Field(False, description="Whether they are installed.")
+    port: Port = Field(9090, description="Port of Prometheus, on loopback.")
+    retention_days: Days = Field(15, description="Days of its history.")
+    alertmanager_port: Port = Field(9093, description="Port of Alertmanager, on loopback.")
+    alertmanager_file: Line | None = Field(
+        None,
+        description="File, beside the inventory, with a configuration of your own for Alertmanager;"
+        " absent: it shows alerts and tells nobody, as the monitors tell people themselves.",
+    )
 
 
 class Monitoring(Model):
@@ -138,13 +240,23 @@ class Monitoring(Model):
 
     name: Line = Field("stellwerk-monitor", description="Name it reports under.")
     port: Port = Field(8004, description="Port of its API and pages.")
+    token: Secret = Field(
+        NOT_GIVEN, description="What others than the host itself must show to that API."
+    )
     interval_seconds: Seconds = Field(15, description="Time between two collections.")
     sizes_interval_seconds: Seconds = Field(
         300, description="Time between two looks at table and database sizes, which are costly."
     )
     source_timeout_seconds: Seconds = Field(2, description="Time one source may take.")
-    history_days: Days = Field(7, description="Days of history kept.")
+    history_days: Days = Field(
+        14, description="Days of history kept: a week, and the one before to compare it with."
+    )
+    history_size: Bytes = Field(
+        Bytes.parse("1GB"), description="Disk space of the history at most; old days make room."
+    )
     thresholds: Thresholds = Field(default_factory=Thresholds, description="What is normal.")
     slow_queries: SlowQueries = Field(default_factory=SlowQueries, description="Slow statements.")
     reports: Reports = Field(default_factory=Reports, description="Reports.")
+    alerts: Alerts = Field(default_factory=Alerts, description="Alerts.")
     receivers: Receivers = Field(default_factory=Receivers, description="Who is told.")
+    prometheus: Prometheus = Field(default_factory=Prometheus, description="Prometheus.")

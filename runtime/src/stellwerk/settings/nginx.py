@@ -15,6 +15,9 @@ class Nginx(Model):
     """nginx of a balancer."""
 
     port: Port = Field(80, description="Public port.")
+    status_port: Port = Field(
+        8006, description="Port of its own figures for the monitor, on loopback."
+    )
     locations: dict[LocationPath, ServiceName] = Field(
         default={}, description="Which service answers below which path."
     )

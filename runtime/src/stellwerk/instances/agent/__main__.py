@@ -13,8 +13,8 @@ import logging  # noqa: E402
 import os  # noqa: E402
 from pathlib import Path  # noqa: E402
 
+from stellwerk.host.systemd import UnitError  # noqa: E402
 from stellwerk.instances.agent.process import DBusLostError, password, serve  # noqa: E402
-from stellwerk.instances.agent.units import UnitError  # noqa: E402
 from stellwerk.instances.configuration import ConfigurationError, read  # noqa: E402
 
 

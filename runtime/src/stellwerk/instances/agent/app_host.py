@@ -12,15 +12,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from stellwerk.host.systemd import TIMED_OUT, UnitError, UnitManager
+from stellwerk.host.unit import Unit
 from stellwerk.instances import rollouts
 from stellwerk.instances.agent import health, journal, pins, rows
 from stellwerk.instances.agent.memory import Memory
 from stellwerk.instances.agent.reach import refusing
-from stellwerk.instances.agent.units import TIMED_OUT, UnitError, UnitManager
 from stellwerk.instances.agent.usage import Usage
 from stellwerk.instances.availability import Cluster
 from stellwerk.instances.configuration import AgentConfiguration, ServiceFigures
-from stellwerk.instances.facts import Health, HostFacts, Unit
+from stellwerk.instances.facts import Health, HostFacts
 from stellwerk.instances.life_cycle import (
     Advance,
     Clear,

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from stellwerk.host.systemd import UnitStarter
 from stellwerk.instances.agent.haproxy import Haproxy
 from stellwerk.instances.agent.nginx import Nginx
 from stellwerk.instances.agent.pace import RESTING_SECONDS
-from stellwerk.instances.agent.units import UnitStarter
 from stellwerk.instances.configuration import AgentConfiguration
 from stellwerk.instances.model import Sighting, Snapshot
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final, Protocol
 
 from stellwerk import notify
-from stellwerk.instances.agent.units import UnitError
+from stellwerk.host.systemd import UnitError
 from stellwerk.instances.configuration import AgentConfiguration
 from stellwerk.instances.model import Role, Sighting, Snapshot
 from stellwerk.instances.store import (

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from stellwerk.host.unit import Activity, Unit
 from stellwerk.instances.configuration import ServiceFigures
-from stellwerk.instances.facts import Activity, Health, Unit
+from stellwerk.instances.facts import Health
 
 PAUSE_SECONDS: Final = 1.0
 """Between two tries of an instance that is not healthy yet."""

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from stellwerk.instances.agent.access_log import AccessLog, attempts
+from stellwerk.host.growing_file import GrowingFile
+from stellwerk.host.systemd import UnitError, UnitStarter
+from stellwerk.instances.agent.access_log import attempts
 from stellwerk.instances.agent.files import replace
 from stellwerk.instances.agent.liveness import is_running
 from stellwerk.instances.agent.pace import Pace
 from stellwerk.instances.agent.rotation import Addresses, Rotation
-from stellwerk.instances.agent.units import UnitError, UnitStarter
 from stellwerk.instances.configuration import AgentConfiguration, ServiceFigures
 from stellwerk.instances.model import InstanceKey, RolloutState, Seen, Sighting, Snapshot
 
@@ -283,7 +284,7 @@ class _Counters:
     """
 
     def __init__(self, log: Path, services: Mapping[str, ServiceFigures]) -> None:
-        self._log = AccessLog(log)
+        self._log = GrowingFile(log)
         self._services = {str(figures.backend): name for name, figures in services.items()}
         self._reads = False
         self._present: frozenset[InstanceKey] = frozenset()
@@ -315,7 +316,7 @@ class _Counters:
 
     def _count(self) -> None:
         for line in self._log.lines():
-            for attempt in attempts(line):
+            for attempt in attempts(line.decode(errors="replace")):
                 name = self._services.get(attempt.upstream)
                 port = attempt.address.rpartition(":")[2]
                 if name is not None and port.isdigit():

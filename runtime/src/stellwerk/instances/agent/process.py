@@ -4,16 +4,15 @@ SIGTERM ends the agent only. Instances are systemd's, and run on.
 """
 
 import asyncio
-import os
 import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from stellwerk import notify
+from stellwerk.host.systemd import SystemdUnits
 from stellwerk.instances.agent.app_host import AppHost, Paths
 from stellwerk.instances.agent.daemon import Agent, BalancerPart
-from stellwerk.instances.agent.units import SystemdUnits
 from stellwerk.instances.configuration import AgentConfiguration, ConfigurationError
 from stellwerk.instances.model import Role
 from stellwerk.instances.store import Ledger
@@ -83,7 +82,7 @@ async def _until_one_ends(stop: asyncio.Event, agent: Agent, units: SystemdUnits
     running = asyncio.ensure_future(agent.run())
     stopped = asyncio.ensure_future(stop.wait())
     lost = asyncio.ensure_future(units.closed())
-    watched = asyncio.ensure_future(_keep_watchdog())
+    watched = asyncio.ensure_future(notify.keep_watchdog())
     tasks = (running, stopped, lost, watched)
     try:
         await asyncio.wait((running, stopped, lost), return_when=asyncio.FIRST_COMPLETED)
@@ -96,10 +95,3 @@ async def _until_one_ends(stop: asyncio.Event, agent: Agent, units: SystemdUnits
         running.result()
     if stopped not in ended:
         raise DBusLostError("The connection to systemd over D-Bus is lost; systemd starts me anew.")
-
-
-async def _keep_watchdog() -> None:
-    seconds = notify.watchdog_seconds(os.environ)
-    while seconds is not None:
-        notify.watchdog()
-        await asyncio.sleep(seconds)

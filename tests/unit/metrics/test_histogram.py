@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stellwerk.loadtest.histogram import RELATIVE_ERROR, SMALLEST_SECONDS, Histogram
+from stellwerk.metrics.histogram import RELATIVE_ERROR, SMALLEST_SECONDS, Histogram
 
 durations = st.floats(min_value=SMALLEST_SECONDS, max_value=100_000, allow_nan=False)
 shares = st.floats(min_value=0, max_value=1)

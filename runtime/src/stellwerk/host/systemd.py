@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from dbus_fast import BusType, Message, MessageType
 from dbus_fast.aio import MessageBus
 
-from stellwerk.instances.facts import Activity, Unit
+from stellwerk.host.unit import Activity, Unit
 
 ANSWER_SECONDS: Final = 10.0
 """How long systemd may take for an answer; a job may take longer and has a bound of its own."""
@@ -25,7 +25,7 @@ JOB_SECONDS: Final = 90.0
 """The bound of a job where none is given: systemd's own default for a unit's start."""
 
 WHOLE_SECONDS: Final = 60.0
-"""How often everything is read again although nothing was told, as a signal may get lost."""
+"""How often everything is read again by default though nothing was told: a signal may get lost."""
 
 TIMED_OUT: Final = "timeout"
 """The result of a job that did not end within its bound; it goes on."""
@@ -75,10 +75,15 @@ class SystemdUnits:
     """The system's systemd. Looks after the units that `patterns` name (as systemctl's globs)."""
 
     def __init__(
-        self, patterns: Sequence[str], on_change: Callable[[], None], address: str | None = None
+        self,
+        patterns: Sequence[str],
+        on_change: Callable[[], None],
+        address: str | None = None,
+        whole_seconds: float = WHOLE_SECONDS,
     ) -> None:
         self._patterns = list(patterns)
         self._on_change = on_change
+        self._whole_seconds = whole_seconds
         self._bus = MessageBus(bus_address=address, bus_type=BusType.SYSTEM)
         self._jobs: dict[str, asyncio.Future[str]] = {}
         self._ended: OrderedDict[str, str] = OrderedDict()  # jobs, often told before they are asked
@@ -125,7 +130,7 @@ class SystemdUnits:
 
     async def states(self) -> Mapping[str, Unit]:
         async with self._calling:
-            whole = time.monotonic() - self._whole_at >= WHOLE_SECONDS
+            whole = time.monotonic() - self._whole_at >= self._whole_seconds
             if self._changed or self._stale or whole:
                 await self._read(whole=whole)
             return dict(self._known)

@@ -1,0 +1,1 @@
+"""What a host can be asked by any daemon: systemd, control groups, files that grow, local HTTP."""

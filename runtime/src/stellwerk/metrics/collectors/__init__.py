@@ -1,0 +1,1 @@
+"""What the monitor looks at: a module per source, each answering with readings in bounded time."""

@@ -1,0 +1,1 @@
+"""Prometheus and Grafana: names, alert rules, scrape configuration and dashboard. All generated."""

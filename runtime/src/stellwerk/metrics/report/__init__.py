@@ -1,0 +1,1 @@
+"""Reports: what was measured over a period, beside thresholds, baselines and the period before."""

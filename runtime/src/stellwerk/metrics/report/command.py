@@ -1,0 +1,103 @@
+"""The `stellwerk report` command: how the cluster did over a time, by the monitors of its hosts."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import click
+
+from stellwerk.instances import access
+from stellwerk.instances.cluster_command import (
+    FAILED,
+    ClusterCommand,
+    UnknownNameError,
+    on_host,
+)
+from stellwerk.metrics.model import Source
+from stellwerk.metrics.monitors import TOKEN, Answers, Monitors
+from stellwerk.metrics.report.build import merged
+from stellwerk.metrics.report.document import DocumentError, document, parsed
+from stellwerk.metrics.report.model import Problem, Report
+from stellwerk.metrics.report.question import PATH, PERIODS, USUAL_PERIOD, Question
+from stellwerk.metrics.report.table import table
+from stellwerk.settings.errors import did_you_mean
+from stellwerk.settings.files import HostFile, Member
+from stellwerk.terminal.paint import one_line, paint_for
+from stellwerk.terminal.screen import width
+
+_TIME_LIMIT_SECONDS: Final = 30
+"""A report on a week is made of millions of values."""
+
+
+@click.command(cls=ClusterCommand)
+@click.option("--period", type=click.Choice(list(PERIODS)), default=USUAL_PERIOD, show_default=True)
+@click.option("--service", help="All of a service, or of system, postgresql, redis ...")
+@click.option("--host", "hosts", multiple=True, help="Only this host; may be repeated.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Also what has neither thresholds nor a baseline."
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@on_host
+async def report(
+    host: HostFile,
+    period: str,
+    service: str | None,
+    hosts: tuple[str, ...],
+    everything: bool,
+    as_json: bool,
+) -> int:
+    """How the cluster did over a time, against its baselines and thresholds.
+
+    Of every metric the latest value with its status, how far it is off its baseline, average,
+    minimum, maximum, 95th percentile, and by how much the average has changed since the period
+    before. The exit code is 1 where a monitor does not answer: the report is not whole then.
+    """
+    _check_service(host, service)
+    members = _members(host, hosts)
+    path = f"{PATH}?{Question(period, service, everything).query}"
+    monitors = Monitors(host, access.credential(TOKEN))
+    answers = await monitors.ask(members, "GET", path, seconds=_TIME_LIMIT_SECONDS)
+    reports, problems = _read(answers)
+    if not reports:
+        for problem in problems:
+            click.echo(f"{problem.host}: {one_line(problem.sentence)}", err=True)
+        return FAILED
+    found = merged(reports, problems)
+    if as_json:
+        click.echo(json.dumps(document(found), indent=1))
+    else:
+        click.echo("\n".join(table(found, width(), paint_for(sys.stdout))))
+    return FAILED if problems else 0
+
+
+def _read(answers: Answers) -> tuple[list[Report], list[Problem]]:
+    """The reports, and what is in place of the others."""
+    reports: list[Report] = []
+    problems = [Problem(host, sentence) for host, sentence in answers.problems.items()]
+    for host, answer in answers.documents.items():
+        try:
+            reports.append(parsed(answer))
+        except DocumentError as error:
+            problems.append(Problem(host, f"its report is not understood: {error}"))
+    return reports, sorted(problems, key=lambda problem: problem.host)
+
+
+def _members(host: HostFile, names: Sequence[str]) -> list[Member]:
+    """The hosts of these names, or all."""
+    known = {one.name: one for one in host.members}
+    _check_names(names, known, "host")
+    return [known[name] for name in dict.fromkeys(names or known)]
+
+
+def _check_service(host: HostFile, service: str | None) -> None:
+    if service is not None:
+        known = [*host.settings.services, *(source.value for source in Source)]
+        _check_names([service], known, "service")
+
+
+def _check_names(names: Iterable[str], known: Iterable[str], kind: str) -> None:
+    known = list(known)
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(f"{name}: unknown {kind}{did_you_mean(name, known)}")
