@@ -11,6 +11,7 @@ include("deploys/redis.py")  # caches; every host: Redis' passwords
 include("deploys/sentinel.py")  # sentinels, which watch the caches; every host: their password
 include("deploys/postgresql.py")  # databases
 include("deploys/runtime.py")  # every host: the release of stellwerk
+include("deploys/event_store.py")  # databases: the event store's schema, indexes and views
 include("deploys/programs.py")  # apps: the releases of the users' programs
 include("deploys/leaving.py")  # databases: services that are declared no more leave
 include("deploys/services.py")  # databases: the sample's data; apps: what instances are to run

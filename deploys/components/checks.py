@@ -5,6 +5,7 @@ from collections.abc import Collection, Iterator
 from deploys.components import (
     agent,
     cache,
+    event_store,
     haproxy,
     monitor,
     nginx,
@@ -47,7 +48,7 @@ def wanted(
     if "sentinels" in groups:
         found.append(sentinel.health(cluster, declared, reachable))
     if "databases" in groups:
-        found += postgresql.checks(facts)
+        found += [*postgresql.checks(facts), *event_store.checks(declared)]
     found += [*agent.checks(declared), *scaler.checks(cluster, declared)]
     if "apps" in groups:
         found += instances(declared, snapshot)

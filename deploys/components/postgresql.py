@@ -10,14 +10,14 @@ from deploys.engine.resources import Activation, Check, ConfigSet, Facts, File, 
 from stellwerk.database.configuration import render
 from stellwerk.database.convergence import Obstacle, differences, pending_restart
 from stellwerk.database.databases import Database, database_statements
-from stellwerk.database.figures import Disk, Workload
 from stellwerk.database.hba import render_hba
 from stellwerk.database.logins import former_logins, with_logins
 from stellwerk.database.roles import Role, removal_statements, role_statements
 from stellwerk.database.setting import ParameterValue, given
 from stellwerk.database.state import parse_state
 from stellwerk.database.statement import Statement
-from stellwerk.database.tuning import HostResources, Tuning, TuningInputs, tune
+from stellwerk.database.tuning import Tuning, tune
+from stellwerk.database.wishes import host_resources, tuning_inputs
 from stellwerk.instances.grants import LedgerRoles, grant_statements
 from stellwerk.instances.migrations import migration_statements
 from stellwerk.settings import Settings
@@ -38,7 +38,18 @@ LEDGER_TIMEOUTS = {
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "10s",
 }
-MONITOR_TIMEOUTS = {"statement_timeout": "2s", "lock_timeout": "1s"}  # its bound for a source
+# Its bound for a source; who waits in a transaction would keep rows from being vacuumed.
+MONITOR_TIMEOUTS = {
+    "statement_timeout": "2s",
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "10s",
+}
+# Migrations and what operators do by hand; index builds and refreshes set bounds of their own.
+OWNER_TIMEOUTS = {
+    "statement_timeout": "1h",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "60s",
+}
 
 
 def version(facts: Facts) -> int:
@@ -60,50 +71,15 @@ def drop_in(facts: Facts) -> str:
 
 def tuning(cluster: Cluster, declared: ClusterHost, facts: Facts) -> Tuning:
     """What this host's memory, CPUs and settings come to, with a reason for each setting."""
-    postgresql = declared.settings.postgresql
     system = facts["system"]
     return tune(
-        HostResources(postgresql.ram or system["memory_bytes"], postgresql.cpus or system["cpus"]),
-        TuningInputs(
-            max_connections=postgresql.max_connections,
-            workload=Workload(postgresql.workload),
-            disk=Disk(postgresql.disk),
+        host_resources(declared.settings, system["memory_bytes"], system["cpus"]),
+        tuning_inputs(
+            declared.settings,
             version=version(facts),
-            memory_limit_percent=postgresql.memory_limit_percent,
             other_memory_bytes=sum(committed_memory(cluster, declared).values()),
-            shared_buffers_percent=postgresql.shared_buffers_percent,
-            effective_cache_size_percent=postgresql.effective_cache_size_percent,
-            work_mem_bytes=postgresql.work_mem,
-            maintenance_work_mem_bytes=postgresql.maintenance_work_mem,
-            wal_buffers_bytes=postgresql.wal_buffers,
-            explicit=explicit(declared.settings),
         ),
     )
-
-
-def explicit(settings: Settings) -> dict[str, ParameterValue]:
-    """Figures of the settings that tuning takes as they are; `parameters` have the last word."""
-    postgresql = settings.postgresql
-    vacuum = postgresql.autovacuum
-    figures: dict[str, ParameterValue] = {
-        "min_wal_size": postgresql.min_wal_size.text,
-        "max_wal_size": postgresql.max_wal_size.text,
-        "checkpoint_timeout": f"{postgresql.checkpoint_timeout_seconds}s",
-        "checkpoint_completion_target": postgresql.checkpoint_completion_target,
-        "seq_page_cost": postgresql.seq_page_cost,
-        "cpu_tuple_cost": postgresql.cpu_tuple_cost,
-        "cpu_index_tuple_cost": postgresql.cpu_index_tuple_cost,
-        "cpu_operator_cost": postgresql.cpu_operator_cost,
-        "autovacuum": vacuum.enabled,
-        "autovacuum_max_workers": vacuum.max_workers,
-        "autovacuum_naptime": f"{vacuum.naptime_seconds}s",
-        "autovacuum_vacuum_threshold": vacuum.threshold,
-        "autovacuum_vacuum_scale_factor": vacuum.scale_factor,
-        "shared_preload_libraries": ",".join(postgresql.shared_preload_libraries),
-    }
-    if postgresql.random_page_cost is not None:
-        figures["random_page_cost"] = postgresql.random_page_cost
-    return {**figures, **postgresql.parameters}
 
 
 def certificates(facts: Facts, certificate: tls.HostCertificate | None) -> tuple[ConfigSet, ...]:
@@ -208,7 +184,7 @@ def roles(settings: Settings) -> tuple[Role, ...]:
     """The roles as such; what logs in as them is a login for each password."""
     names, passwords = settings.postgresql.roles, settings.postgresql.passwords
     return (
-        Role(names.owner, passwords.owner.get_secret_value(), settings={"lock_timeout": "5s"}),
+        Role(names.owner, passwords.owner.get_secret_value(), settings=OWNER_TIMEOUTS),
         Role(names.app, passwords.app.get_secret_value(), settings=APP_TIMEOUTS),
         Role(
             names.monitor,

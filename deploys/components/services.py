@@ -127,6 +127,8 @@ def environment(cluster: Cluster, declared: ClusterHost, name: str, address: str
             "DATABASE_PORT": str(databases[0].settings.postgresql.port),
             "DATABASE_NAME": databases[0].settings.postgresql.database,
         }
+        if (schema := databases[0].settings.database.event_store_schema) != "public":
+            values["DATABASE_EVENT_SCHEMA"] = schema
     if settings.tls.enabled:
         # Read again at each connect, so that a renewed authority takes no restart.
         values |= {"DATABASE_TLS_CA": tls.AUTHORITY, "REDIS_TLS_CA": tls.AUTHORITY}

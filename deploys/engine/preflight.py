@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from deploys.components.tls import HostCertificate, trusts_another
 from deploys.engine.resources import Facts
 from stellwerk.instances.migrations import NewerLedgerError, migration_statements
+from stellwerk.settings import memory
 from stellwerk.settings.cluster import Cluster, ClusterHost
 
 PYTHONS = {"12": "3.11", "13": "3.13"}  # Debian's release and its python3
@@ -133,14 +134,6 @@ def _newer_ledger(declared: ClusterHost, facts: Facts) -> str:
 
 def committed_memory(cluster: Cluster, declared: ClusterHost) -> dict[str, int]:
     """Bytes that settings give away on a host, by what takes them: Redis, least instances."""
-    settings, groups = declared.settings, declared.groups
-    claims: dict[str, int] = {}
-    if "caches" in groups:
-        servers = 2 if len(cluster.group("caches")) == 1 else 1
-        claims["redis.maxmemory"] = servers * settings.redis.maxmemory
-    if "apps" in groups:
-        hosts = len(cluster.group("apps"))
-        for name, service in settings.services.items():
-            least = -(-service.min_instances // hosts)
-            claims[f"services.{name}"] = least * service.memory
-    return claims
+    return memory.committed_memory(
+        declared.settings, declared.groups, lambda group: len(cluster.group(group))
+    )

@@ -5,6 +5,7 @@ import sys
 
 MEASUREMENTS = (
     "caching",
+    "database",
     "deploys",
     "edits",
     "history",

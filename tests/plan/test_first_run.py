@@ -20,6 +20,8 @@ OWNED = {
     "redis.passwords": ("caches", "apps"),
     "sentinel.passwords": ("caches", "sentinels", "apps"),
     "postgresql": ("databases",),
+    "event-store": ("databases",),
+    "views": ("databases",),
     "sample-seed": ("databases",),
     "scaler": ("monitors",),
     "services": ("apps",),

@@ -10,6 +10,7 @@ COMMANDS: Final = {
     "alerts": "stellwerk.metrics.alerts.command:alerts",
     "audit": "stellwerk.audit.command:audit",
     "cache": "stellwerk.caching.command:cache",
+    "database": "stellwerk.database.command:database",
     "instances": "stellwerk.instances.command:instances",
     "monitor": "stellwerk.metrics.monitor.command:monitor",
     "loadtest": "stellwerk.loadtest.command:loadtest",

@@ -1,5 +1,6 @@
 """Every tuning is accepted by the PostgreSQL it is made for (`postgres -C`: names and ranges)."""
 
+import json
 from itertools import product
 
 import pytest
@@ -9,6 +10,7 @@ from stellwerk.database.figures import Disk, Workload
 from stellwerk.database.quantities import MEBIBYTE
 from stellwerk.database.tuning import HostResources, TuningInputs, tune
 from tests.unit.database.postgres_server import Binaries, scratch_folder
+from tests.unit.database.test_tuning_beside_peers import CASES
 
 pytestmark = pytest.mark.programs
 
@@ -23,7 +25,27 @@ def test_the_sample_holds_each_value_of_the_grid() -> None:
         assert set(side) == set(values)
 
 
-@pytest.mark.parametrize(("mebibytes", "cpus", "workload", "disk"), GRID[::EVERY])
+def _of_the_peers() -> list[tuple[int, int, Workload, Disk]]:
+    """The hosts of the peers' cases, each once."""
+    if not CASES.exists():
+        return []
+    asked = [case["input"] for case in json.loads(CASES.read_text())["cases"]]
+    hosts = {
+        (
+            one["ram_mb"],
+            one["cpus"],
+            Workload(one.get("workload") or "web"),
+            Disk(one.get("disk") or "ssd"),
+        )
+        for one in asked
+        if one.get("workload") != "desktop"
+    }
+    return sorted(hosts)
+
+
+@pytest.mark.parametrize(
+    ("mebibytes", "cpus", "workload", "disk"), [*GRID[::EVERY], *_of_the_peers()]
+)
 def test_postgresql_accepts_the_tuning(
     binaries: Binaries, mebibytes: int, cpus: int, workload: Workload, disk: Disk
 ) -> None:
@@ -35,3 +57,4 @@ def test_postgresql_accepts_the_tuning(
         (folder / "postgresql.conf").write_text(render(tuning, {}))
         answer = binaries.run("postgres", "-D", str(folder), "-C", "max_connections")
     assert (answer.returncode, answer.stdout) == (0, "100\n"), answer.stderr
+    assert tuning.worst_case_share_of_ram <= 0.9

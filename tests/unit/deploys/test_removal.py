@@ -59,7 +59,7 @@ def test_nothing_goes_from_a_host_that_needs_it_all(one: ClusterHost, facts: Fac
         (("balancers",), {"nginx", "HAProxy"}),
         (("apps",), {"cache daemon", "services"}),
         (("apps", "balancers"), {"agent", "cache daemon", "nginx", "HAProxy", "services"}),
-        (("databases",), {"PostgreSQL", "sample data"}),
+        (("databases",), {"PostgreSQL", "event store", "sample data", "views"}),
         (("caches", "sentinels"), {"Redis' certificate", "Sentinel's certificate"}),
         (ALL, {part.name for part in PARTS}),
     ],

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deploys.components import agent, credentials, generations, nginx, services
+from deploys.components import agent, credentials, event_store, generations, nginx, services
 from deploys.components.services import ServiceRelease
 from deploys.engine.render import render
 from deploys.engine.resources import ConfigSet
@@ -137,7 +137,8 @@ def own_units(cluster: Cluster, folder: Path) -> list[Path]:
         *nginx.configs(cluster, host_of(cluster, "balancers")),
     )
     (seed,) = services.data(host_of(cluster, "databases"))
-    configs = (app, seed, *agents)
+    store = event_store.configs(host_of(cluster, "databases"))
+    configs = (app, seed, *store, *agents)
     units = {
         Path(file.path).name.replace("@.", "@8101."): file.content
         for file in (file for config in configs for file in config.files)
@@ -154,7 +155,7 @@ def test_every_unit_of_ours_is_valid(cluster: Cluster, tmp_path: Path) -> None:
     command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *map(str, paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert len(paths) == 9
+    assert len(paths) == 12
 
 
 @needs_analyze

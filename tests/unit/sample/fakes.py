@@ -1,7 +1,11 @@
 """Stand-ins for PostgreSQL and Redis behind the sample service's HTTP side."""
 
+import json
+from dataclasses import asdict
+
 from stellwerk.sample.answer import KeyedCache
 from stellwerk.sample.availability import Availability, Reach, UnavailableError
+from stellwerk.sample.event_requests import EventAppend, EventQuery
 from stellwerk.sample.query import Query
 
 
@@ -11,6 +15,7 @@ class FakeStore:
     def __init__(self) -> None:
         self.availability = Availability("PostgreSQL", Reach.REACHABLE)
         self.asked: list[Query] = []
+        self.appended: list[EventAppend] = []
         self.failure: Exception | None = None
 
     def take_away(self) -> None:
@@ -22,6 +27,17 @@ class FakeStore:
         if self.failure is not None:
             raise self.failure
         return b'[{"id": 1}]'
+
+    async def events(self, query: EventQuery) -> bytes:
+        if self.failure is not None:
+            raise self.failure
+        return json.dumps([asdict(query)]).encode()
+
+    async def append(self, wanted: EventAppend) -> int:
+        if self.failure is not None:
+            raise self.failure
+        self.appended.append(wanted)
+        return wanted.expected_version + len(wanted.events)
 
     async def probe(self) -> None:
         """Nothing to find out."""

@@ -1,4 +1,4 @@
-"""PostgreSQL as pure functions: tuning, configuration texts, roles and plans of SQL.
+"""PostgreSQL: tuning, configuration texts, roles and plans of SQL, all as pure functions.
 
-Nothing here opens a connection or touches a file.
+What asks or changes a server is in modules that say so.
 """

@@ -21,6 +21,7 @@ from stellwerk.database.quantities import (
     render_bytes,
 )
 from stellwerk.database.setting import ParameterValue, Setting, SettingError, Source, given
+from stellwerk.database.wal import WalHistory, wal_sizes
 
 HUGE_PAGES_FROM_BYTES: Final = 2 * GIBIBYTE
 """From this size of shared_buffers huge pages are asked for."""
@@ -66,7 +67,7 @@ class TuningInputs:
     `other_memory_bytes` is what other programs on the host may take (Redis' maxmemory, the
     services' limits): PostgreSQL plans with the rest. work_mem and maintenance_work_mem are
     wishes, lowered where they do not fit. `explicit` values are never changed: they fit as given
-    or are refused.
+    or are refused. A history of the write-ahead log that covers a day decides about its size.
     """
 
     max_connections: int = 100
@@ -80,6 +81,8 @@ class TuningInputs:
     work_mem_bytes: int = 16 * MEBIBYTE
     maintenance_work_mem_bytes: int = 128 * MEBIBYTE
     wal_buffers_bytes: int = 16 * MEBIBYTE
+    checkpoint_timeout_seconds: float = 900
+    wal: WalHistory | None = None
     explicit: Mapping[str, ParameterValue] = field(default_factory=dict)
 
 
@@ -229,11 +232,35 @@ def _override(settings: Iterable[Setting], pins: Mapping[str, Setting]) -> tuple
 def _process_settings(host: HostResources, inputs: TuningInputs) -> tuple[Setting, ...]:
     return (
         *figures.planner(inputs.workload, inputs.disk),
-        *figures.write_ahead_log(),
+        *_write_ahead_log(inputs),
         *figures.workers(host.cpus, inputs.workload),
         *figures.autovacuum(),
         *figures.operation(inputs.version),
     )
+
+
+def _write_ahead_log(inputs: TuningInputs) -> tuple[Setting, ...]:
+    fixed = figures.write_ahead_log()
+    if inputs.wal is None or not inputs.wal.is_enough:
+        return fixed
+    sizes = wal_sizes(inputs.wal, inputs.checkpoint_timeout_seconds)
+    rate = f"{inputs.wal.bytes_per_second / MEBIBYTE:.2g} MB/s"
+    measured = {
+        "max_wal_size": Setting(
+            "max_wal_size",
+            render_bytes(sizes.largest),
+            f"Holds three checkpoint intervals of the {rate} that were written, at most a fifth of "
+            "the free disk, so that the log does not force checkpoints.",
+            Source.MEASURED,
+        ),
+        "min_wal_size": Setting(
+            "min_wal_size",
+            render_bytes(sizes.kept),
+            "A quarter of max_wal_size is kept and reused.",
+            Source.MEASURED,
+        ),
+    }
+    return tuple(measured.get(one.name, one) for one in fixed)
 
 
 def _wish(

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from stellwerk.sample.availability import Dependency
+from stellwerk.sample.event_requests import EventAppend, EventQuery
 from stellwerk.sample.query import Collection, Query, Question
 
 
@@ -15,6 +16,12 @@ class Store(Dependency, Protocol):
 
     async def read(self, query: Query) -> bytes:
         """The rows as a JSON array. Raises UnavailableError."""
+
+    async def events(self, query: EventQuery) -> bytes:
+        """The events as a JSON array. Raises UnavailableError."""
+
+    async def append(self, wanted: EventAppend) -> int:
+        """Append events; the aggregate's version then. Raises UnavailableError, ConflictError."""
 
 
 class Source(StrEnum):

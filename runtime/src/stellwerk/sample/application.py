@@ -13,9 +13,12 @@ from http import HTTPStatus
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from stellwerk.eventstore.errors import ConflictError
 from stellwerk.sample.answer import Answers, Cache, Store
 from stellwerk.sample.availability import UnavailableError
 from stellwerk.sample.configuration import ServiceConfiguration
+from stellwerk.sample.event_requests import LARGEST_BODY, parse_append, parse_query
+from stellwerk.sample.event_requests import PARAMETERS as EVENT_PARAMETERS
 from stellwerk.sample.health import Health, Phase
 from stellwerk.sample.load import Calculator, ErrorShare
 from stellwerk.sample.measurement import Meter, health_metrics
@@ -31,6 +34,7 @@ from stellwerk.sample.query import (
 )
 
 _HEALTH_PATH = "/health"
+_EVENTS_PATH = "/api/events"
 _LONGEST_CLIENT = 64
 _WAITED = web.RequestKey("waited_seconds", float)
 
@@ -72,13 +76,17 @@ class SampleApplication:
 
     def web_application(self) -> web.Application:
         """The aiohttp application."""
-        application = web.Application(middlewares=[self._measure, self._explain])
+        application = web.Application(
+            middlewares=[self._measure, self._explain], client_max_size=LARGEST_BODY
+        )
         application.router.add_get(_HEALTH_PATH, self._answer_health)
         application.router.add_get("/", self._answer_page)
         for collection in COLLECTIONS:
             application.router.add_get(
                 f"/api/{collection.name}", partial(self._answer_collection, collection)
             )
+        application.router.add_get(_EVENTS_PATH, self._answer_events)
+        application.router.add_post(_EVENTS_PATH, self._append_events)
         application.on_response_prepare.append(self._set_headers)
         return application
 
@@ -114,6 +122,20 @@ class SampleApplication:
             headers={"X-Cache": answer.source.value},
         )
 
+    async def _answer_events(self, request: web.Request) -> web.Response:
+        given = parameters(request.query.items(), EVENT_PARAMETERS | self._load_parameters)
+        query = parse_query(given)
+        await self._carry_load(request, given)
+        body = b'{"events": %b}' % await self._store.events(query)
+        return web.Response(body=body, content_type="application/json")
+
+    async def _append_events(self, request: web.Request) -> web.Response:
+        given = parameters(request.query.items(), self._load_parameters)
+        wanted = parse_append(await request.read())
+        await self._carry_load(request, given)
+        version = await self._store.append(wanted)
+        return web.json_response({"version": version}, status=HTTPStatus.CREATED)
+
     async def _carry_load(self, request: web.Request, given: Parameters) -> None:
         """Be as busy, slow or broken as the switches say."""
         load = load_of(given, self._configuration.switches.load)
@@ -148,6 +170,8 @@ class SampleApplication:
             return await handler(request)
         except QueryError as error:
             return _error(HTTPStatus.BAD_REQUEST, str(error))
+        except ConflictError as error:
+            return _error(HTTPStatus.CONFLICT, str(error))
         except UnavailableError as error:
             return _error(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
         except web.HTTPNotFound:

@@ -48,7 +48,7 @@ class DatabaseAddress:
     """How to reach PostgreSQL. A host that begins with / is the folder of its unix socket.
 
     `tls_ca` is the file of the authority that must have signed the server's certificate; without
-    one, the connection may be plain.
+    one, the connection may be plain. `events` is the schema of the event store.
     """
 
     endpoint: Endpoint
@@ -56,6 +56,7 @@ class DatabaseAddress:
     user: str
     password: Password | None = None
     tls_ca: Path | None = None
+    events: str = "public"
 
 
 @dataclass(frozen=True)
@@ -256,6 +257,7 @@ def _database(variables: _Variables) -> DatabaseAddress | None:
         user=variables.required("DATABASE_USER"),
         password=variables.password("postgresql.password"),
         tls_ca=variables.file("DATABASE_TLS_CA"),
+        events=variables.text("DATABASE_EVENT_SCHEMA") or "public",
     )
 
 

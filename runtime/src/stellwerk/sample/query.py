@@ -11,7 +11,7 @@ from typing import Final
 from stellwerk.sample.configuration import MAX_DELAY_MS, Load
 
 _LARGEST_ID = 2**63 - 1  # PostgreSQL's bigint
-_LARGEST_LIMIT = 1000
+LARGEST_LIMIT: Final = 1000
 _SYMBOL = re.compile(r"[A-Z0-9.]{1,12}")
 _LOAD_PARAMETERS = frozenset({"cpu_ms", "delay_ms", "error"})
 
@@ -128,18 +128,21 @@ def _trade_query(given: Parameters) -> TradeQuery:
 
 
 def _identifier(given: Parameters, name: str) -> int | None:
-    return _whole(name, given[name], _LARGEST_ID) if name in given else None
+    return whole(name, given[name], 1, _LARGEST_ID) if name in given else None
 
 
 def _limit(given: Parameters, default: int) -> int:
-    return _whole("limit", given["limit"], _LARGEST_LIMIT) if "limit" in given else default
+    return whole("limit", given["limit"], 1, LARGEST_LIMIT) if "limit" in given else default
 
 
-def _whole(name: str, text: str, high: int) -> int:
+def whole(name: str, text: str, low: int, high: int) -> int:
+    """A whole number within bounds. Raises QueryError."""
     # The length is checked first, as int() refuses thousands of digits with an error of its own.
     plain = text.isascii() and text.isdecimal() and len(text) <= len(str(high))
-    if not plain or not 1 <= int(text) <= high:
-        raise QueryError(f"{name} is {text[:40]!r}: it must be a whole number from 1 to {high}.")
+    if not plain or not low <= int(text) <= high:
+        raise QueryError(
+            f"{name} is {text[:40]!r}: it must be a whole number from {low} to {high}."
+        )
     return int(text)
 
 

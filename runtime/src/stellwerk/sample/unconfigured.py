@@ -2,6 +2,7 @@
 
 from stellwerk.sample.answer import Answer, Load, Source
 from stellwerk.sample.availability import Availability, Reach, UnavailableError
+from stellwerk.sample.event_requests import EventAppend, EventQuery
 from stellwerk.sample.query import Query, Question
 
 
@@ -14,13 +15,27 @@ class NoStore:
     async def read(self, query: Query) -> bytes:
         """Raises UnavailableError always."""
         del query
-        raise UnavailableError("This instance has no database: set DATABASE_HOST in its unit.")
+        raise _no_database()
+
+    async def events(self, query: EventQuery) -> bytes:
+        """Raises UnavailableError always."""
+        del query
+        raise _no_database()
+
+    async def append(self, wanted: EventAppend) -> int:
+        """Raises UnavailableError always."""
+        del wanted
+        raise _no_database()
 
     async def probe(self) -> None:
         """Nothing to find out."""
 
     async def close(self) -> None:
         """Nothing to close."""
+
+
+def _no_database() -> UnavailableError:
+    return UnavailableError("This instance has no database: set DATABASE_HOST in its unit.")
 
 
 class NoCache:

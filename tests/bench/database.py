@@ -1,0 +1,229 @@
+"""Measures PostgreSQL as it is tuned, and the event store on it: `python -m tests.bench database`.
+
+A throw-away server of this machine, with fsync on; for a host of 2 GB and 2 CPUs.
+"""
+
+import asyncio
+import random
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+from stellwerk.database.configuration import quote_value
+from stellwerk.database.figures import Workload
+from stellwerk.database.quantities import GIBIBYTE
+from stellwerk.database.tuning import HostResources, TuningInputs, tune
+from stellwerk.eventstore.events import BEGINNING, EventStore, NewEvent
+from stellwerk.eventstore.indexes import build_indexes
+from stellwerk.eventstore.views import refresh
+from tests.bench.table import Figure, show
+from tests.unit.database.postgres_server import Server, find_binaries
+from tests.unit.eventstore.store_server import (
+    Site,
+    connect_async,
+    make_database,
+    make_store,
+    running_with_roles,
+    session_of,
+)
+
+_HOST = HostResources(2 * GIBIBYTE, 2)
+_SCALE = 20  # 300 MB, more than Debian's shared_buffers and less than those for 2 GB
+_CLIENTS, _SECONDS = 8, 20
+# What pgtune (7caef27c, 2026-07-30) gives for 2 GB, 2 CPUs, SSD and a web application.
+_PGTUNE = {
+    "max_connections": "200",
+    "shared_buffers": "512MB",
+    "effective_cache_size": "1536MB",
+    "maintenance_work_mem": "128MB",
+    "checkpoint_completion_target": "0.9",
+    "wal_buffers": "16MB",
+    "default_statistics_target": "100",
+    "random_page_cost": "1.1",
+    "effective_io_concurrency": "200",
+    "work_mem": "4MB",
+    "huge_pages": "off",
+    "jit": "off",
+    "wal_compression": "lz4",
+    "min_wal_size": "1GB",
+    "max_wal_size": "4GB",
+}
+_EVENTS, _AGGREGATES, _BATCH = 1_000_000, 10_000, 100
+_WRITERS = 4
+_PORTFOLIOS = 20_000
+_READS = 2_000
+_PAYLOAD = {"symbol": "AAPL", "note": "x" * 430}  # 480 B as JSON (specification 1.1)
+
+
+def main() -> None:
+    """Measure pgbench with three configurations, then the event store with ours."""
+    binaries = find_binaries()
+    if binaries is None:
+        print("no PostgreSQL server is installed here")
+        return
+    with running_with_roles(binaries) as server:
+        show(f"pgbench, {_CLIENTS} clients, {_SECONDS} s each", list(_pgbench(server)))
+        _configure(server, _tuned(server))
+        site = make_database(server, "events")
+        make_store(site)
+        show(f"{_EVENTS:,} events of 480 B", list(_events(site)))
+        show(f"{_PORTFOLIOS:,} portfolios", list(_portfolios(site)))
+
+
+def _tuned(server: Server) -> dict[str, str]:
+    inputs = TuningInputs(workload=Workload.MIXED, version=server.binaries.major_version)
+    return {one.name: one.value for one in tune(_HOST, inputs).settings}
+
+
+def _configure(server: Server, settings: Mapping[str, str]) -> None:
+    """Restart with these settings over PostgreSQL's own, with writes that reach the disk."""
+    lines = ["fsync = on", *(f"{name} = {quote_value(text)}" for name, text in settings.items())]
+    (server.data / "drop_in.conf").write_text("\n".join(lines) + "\n")
+    log = server.data / "log"
+    done = server.binaries.run("pg_ctl", "-D", str(server.data), "-l", str(log), "-w", "restart")
+    if done.returncode:
+        raise RuntimeError(log.read_text())
+
+
+def _pgbench(server: Server) -> Iterator[Figure]:
+    server.psql("CREATE DATABASE pgbench")
+    _run_pgbench(server, "-i", "-q", "-s", str(_SCALE))
+    for name, settings in (
+        ("Debian's defaults", {}),
+        ("pgtune's settings", _PGTUNE),
+        ("ours", _tuned(server)),
+    ):
+        _configure(server, settings)
+        _run_pgbench(server, "-S", "-T", "3")  # what the caches hold
+        for what, flags in (("reading and writing", ()), ("reading", ("-S",))):
+            said = _run_pgbench(server, *flags, "-T", str(_SECONDS), "-c", str(_CLIENTS), "-j", "2")
+            yield Figure(f"{what}, {name}", _figures(said), "-")
+
+
+def _run_pgbench(server: Server, *arguments: str) -> str:
+    folder = str(server.data.parent)
+    done = server.binaries.run("pgbench", "-h", folder, "-U", "postgres", *arguments, "pgbench")
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout
+
+
+def _figures(said: str) -> str:
+    rate = re.search(r"tps = ([\d.]+)", said)
+    latency = re.search(r"latency average = ([\d.]+)", said)
+    if rate is None or latency is None:
+        raise RuntimeError(said)
+    return f"{float(rate[1]):,.0f} /s, {float(latency[1]):.2f} ms on average"
+
+
+def _events(site: Site) -> Iterator[Figure]:
+    single = asyncio.run(_append(site, "single", appends=2_500, batch=1))
+    yield Figure("appended one at a time", f"{single.rate:,.0f} /s", "1,000 /s sustained")
+    yield Figure("p95 of such an append", f"{single.p95:.1f} ms", "50 ms (processing_latency)")
+    appends = _EVENTS // _WRITERS // _BATCH
+    many = asyncio.run(_append(site, "depot", appends=appends, batch=_BATCH))
+    yield Figure(f"appended {_BATCH} at a time", f"{many.rate:,.0f} /s", "5,000 /s peak")
+    yield Figure("p95 of such an append", f"{many.p95:.1f} ms", "50 ms (processing_latency)")
+    site.server.psql("\\connect events\nVACUUM ANALYZE events; CHECKPOINT")
+    reads = asyncio.run(_read(site))
+    yield Figure("p95 of reading an aggregate", f"{reads:.2f} ms", "25 ms (event_store_reads)")
+    followed = asyncio.run(_follow(site))
+    yield Figure("followed in batches of 1,000", f"{followed:,.0f} /s", "1,000 /s sustained")
+    with session_of(site) as session:
+        session.run("DROP INDEX events_type_timestamp")
+        began = time.perf_counter()
+        build_indexes(session)
+        yield Figure("a lost index built", f"{time.perf_counter() - began:.1f} s", "-")
+
+
+class _Timed:
+    """How long calls took, and how many events a second that was."""
+
+    def __init__(self) -> None:
+        self.milliseconds: list[float] = []
+        self.rate = 0.0
+
+    async def call(self, work: Callable[..., Awaitable[object]], *arguments: object) -> None:
+        began = time.perf_counter()
+        await work(*arguments)
+        self.milliseconds.append(1000 * (time.perf_counter() - began))
+
+    @property
+    def p95(self) -> float:
+        ordered = sorted(self.milliseconds)
+        return ordered[int(0.95 * (len(ordered) - 1))]
+
+
+async def _append(site: Site, name: str, *, appends: int, batch: int) -> _Timed:
+    """So many appends by each writer, spread over its part of the aggregates."""
+    timed = _Timed()
+    events = [NewEvent("counted", _PAYLOAD)] * batch
+
+    async def write(writer: int) -> None:
+        async with await connect_async(site) as connection:
+            store = EventStore(connection)
+            versions: dict[str, int] = {}
+            for number in range(appends):
+                aggregate = f"{name}-{writer}-{number % (_AGGREGATES // _WRITERS)}"
+                expected = versions.get(aggregate, 0)
+                await timed.call(store.append, aggregate, expected, events)
+                versions[aggregate] = expected + batch
+
+    began = time.perf_counter()
+    await asyncio.gather(*(write(writer) for writer in range(_WRITERS)))
+    timed.rate = _WRITERS * appends * batch / (time.perf_counter() - began)
+    return timed
+
+
+async def _read(site: Site) -> float:
+    """p95 in milliseconds of reading an aggregate of 100 events, of all that there are."""
+    timed, chosen = _Timed(), random.Random(1)
+    async with await connect_async(site) as connection:
+        store = EventStore(connection)
+        for _ in range(_READS):
+            number = chosen.randrange(_AGGREGATES // _WRITERS)
+            aggregate = f"depot-{chosen.randrange(_WRITERS)}-{number}"
+            await timed.call(store.read, aggregate)
+    return timed.p95
+
+
+async def _follow(site: Site) -> float:
+    """Events a second that a follower reads from the beginning."""
+    async with await connect_async(site) as connection:
+        began, count = time.perf_counter(), 0
+        async for _ in EventStore(connection).all_after(BEGINNING):
+            count += 1
+        return count / (time.perf_counter() - began)
+
+
+def _portfolios(site: Site) -> Iterator[Figure]:
+    site.server.psql(
+        "\\connect events\nSET timezone = 'UTC';"
+        "INSERT INTO portfolios (user_id, name, initial_value_eur) SELECT number % 1000, 'any',"
+        f" number % 5000 FROM generate_series(1, {_PORTFOLIOS}) AS number;"
+        "INSERT INTO portfolio_snapshots SELECT id, day::date, 1000 + id % 700 FROM portfolios,"
+        " generate_series(current_date - 29, current_date, interval '1 day') AS day;"
+        "ANALYZE"
+    )
+    with session_of(site) as session:
+        for what in ("first refresh", "second refresh"):
+            done = refresh(session, "mv_portfolio_performance_summary", 30)
+            yield Figure(f"{what} of the summary", f"{done.seconds:.2f} s", "30 s")
+    p95 = asyncio.run(_summaries(site))
+    yield Figure("p95 of a user's summary", f"{p95:.2f} ms", "50 ms (portfolio_queries)")
+
+
+async def _summaries(site: Site) -> float:
+    timed, chosen = _Timed(), random.Random(1)
+    query = (
+        "SELECT summary.* FROM portfolios AS portfolio JOIN mv_portfolio_performance_summary"
+        " AS summary ON portfolio_id = portfolio.id WHERE portfolio.user_id = %s"
+    )
+    async with await connect_async(site) as connection:
+
+        async def ask(user: int) -> None:
+            await (await connection.execute(query, [user])).fetchall()
+
+        for _ in range(_READS):
+            await timed.call(ask, chosen.randrange(1000))
+    return timed.p95
