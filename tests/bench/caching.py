@@ -234,8 +234,8 @@ async def _cashews(server: RedisServer, stack: AsyncExitStack, value: Any) -> Su
 
 
 async def _aiocache(server: RedisServer, stack: AsyncExitStack, value: Any) -> Subject:
-    from aiocache import RedisCache  # type: ignore[import-untyped]
-    from aiocache.serializers import JsonSerializer  # type: ignore[import-untyped]
+    from aiocache import RedisCache
+    from aiocache.serializers import JsonSerializer
 
     cache = RedisCache(
         endpoint="127.0.0.1", port=server.port, serializer=JsonSerializer(), pool_max_size=50

@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, Final
 
-import lz4.block  # type: ignore[import-untyped]
+import lz4.block
 
 from stellwerk.caching.errors import DeclarationError, UnreadableError
 from stellwerk.settings.caching import Compression
