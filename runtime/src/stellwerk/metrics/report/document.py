@@ -83,6 +83,7 @@ def _line(line: Line) -> dict[str, Any]:
         "level": _rounded(line.level),
         "level_before": _rounded(line.before),
         "trend_percent": _rounded(line.trend_percent),
+        "course": [_rounded(one) for one in line.course],
         "key": series.key,
         "durations": line.durations
         and [base64.b64encode(one.packed()).decode() for one in line.durations],
@@ -110,6 +111,7 @@ def _parsed_line(content: Mapping[str, Any]) -> Line:
         content["level"],
         None if percentile is None else _SHARES[percentile],
         durations and Durations(*(Histogram.unpacked(base64.b64decode(one)) for one in durations)),
+        tuple(None if one is None else float(one) for one in content["course"]),
     )
 
 
