@@ -1,6 +1,7 @@
 """Reports as documents and in a terminal."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,14 @@ from tests.unit.metrics.report.strategies import reports
 @given(reports(2))
 def test_a_document_holds_the_whole_report(found: Report) -> None:
     assert parsed(json.loads(json.dumps(document(found), allow_nan=False))) == found
+
+
+def test_a_trend_without_end_is_not_known_to_programs(tmp_path: Path) -> None:
+    write(tmp_path, {CPU: [5e-324] * 60 + [50.0] * 60})
+    found = report(tmp_path)
+    assert found.lines[0].trend_percent == math.inf
+    (line,) = json.loads(json.dumps(document(found), allow_nan=False))["services"]["system"]
+    assert line["trend_percent"] is None
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import math
 import struct
 import zlib
 from collections.abc import Mapping
@@ -122,7 +123,10 @@ def _known_period(period: str) -> str:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{_DIGITS}g}")
+    """A figure as it is written; JSON has none that is not finite, such as the trend of 1e-308."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{_DIGITS}g}")
 
 
 def _time(seconds: float) -> str:
