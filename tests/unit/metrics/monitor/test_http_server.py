@@ -17,6 +17,7 @@ from stellwerk.metrics.monitor.http_server import (
     Response,
     document,
     lets_in,
+    redirect,
 )
 from tests.unit.instances.programs import free_ports, in_a_loop
 
@@ -25,6 +26,8 @@ async def echo(request: Request) -> Response:
     """An answer that says what was asked."""
     if request.path == "/fault":
         raise ValueError("a mistake")
+    if request.path == "/moved":
+        return redirect("/elsewhere")
     asked = {"method": request.method, "path": request.path, "query": dict(request.query)}
     return document(HTTPStatus.OK, {**asked, "body": request.body.decode()})
 
@@ -103,6 +106,15 @@ def test_bad_requests_are_told_what_is_wrong(request_: bytes, status: int) -> No
         assert set(said) == {"error"}
 
     told()
+
+
+@in_a_loop
+async def test_a_browser_is_led_to_where_the_answer_is() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"GET /moved HTTP/1.1\r\n\r\n")
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+    assert head[0] == "HTTP/1.1 302 Found"
+    assert {"Location: /elsewhere", "Content-Length: 0"} <= set(head)
 
 
 @in_a_loop

@@ -51,6 +51,8 @@ class Response:
     status: HTTPStatus
     body: bytes
     content_type: str = "application/json"
+    location: str = ""
+    """Of a redirect, where to."""
 
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -64,6 +66,11 @@ def problem(status: HTTPStatus, sentence: str) -> Response:
 def document(status: HTTPStatus, value: Mapping[str, Any]) -> Response:
     """An answer in JSON."""
     return Response(status, (json.dumps(value, allow_nan=False) + "\n").encode())
+
+
+def redirect(location: str) -> Response:
+    """An answer that leads to another path."""
+    return Response(HTTPStatus.FOUND, b"", "text/plain", location)
 
 
 class HttpServer:
@@ -172,6 +179,8 @@ def _encoded(response: Response, *, keeps: bool) -> bytes:
         "Cache-Control: no-store",
         f"Connection: {'keep-alive' if keeps else 'close'}",
     ]
+    if response.location:
+        lines.append(f"Location: {response.location}")
     if status is HTTPStatus.UNAUTHORIZED:
         lines.append('WWW-Authenticate: Bearer realm="stellwerk-monitor"')
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + response.body

@@ -1,0 +1,1 @@
+"""Charts as SVG, without scripts, and the style they need."""
