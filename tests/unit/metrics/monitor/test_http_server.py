@@ -16,6 +16,7 @@ from stellwerk.metrics.monitor.http_server import (
     Request,
     Response,
     document,
+    is_of_another_site,
     lets_in,
     redirect,
 )
@@ -70,6 +71,37 @@ def test_others_are_let_in_with_the_token_only(
     address: str, authorization: str, token: str | None, expected: bool
 ) -> None:
     assert lets_in(address, authorization, token) is expected
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, False),
+        ({"host": "127.0.0.1:8004"}, False),
+        ({"host": "[::1]:8004"}, False),
+        ({"host": "localhost:8004", "origin": "http://localhost:8004"}, False),
+        ({"host": "localhost:8004", "origin": "https://example.org"}, True),
+        ({"host": "localhost:8004", "origin": "http://localhost:3000"}, True),
+        ({"host": "localhost:8004", "origin": "null"}, True),
+        ({"host": "example.org:8004"}, True),
+        ({"host": "[example"}, True),
+        ({"host": "db-1:8004", "authorization": "Bearer secret"}, False),
+        ({"host": "db-1", "authorization": "Bearer x", "origin": "http://other"}, True),
+    ],
+)
+def test_pages_of_other_sites_are_told_from_operators(
+    headers: dict[str, str], expected: bool
+) -> None:
+    assert is_of_another_site(headers) is expected
+
+
+@in_a_loop
+async def test_a_page_of_another_site_cannot_ask() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://a.example\r\n\r\n")
+        status, said = await answer(reader)
+    assert status == HTTPStatus.FORBIDDEN
+    assert "another site" in str(said["error"])
 
 
 @in_a_loop

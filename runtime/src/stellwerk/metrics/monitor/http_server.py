@@ -31,6 +31,8 @@ _WHO: Final = (
     " monitoring.token of the settings."
 )
 
+_FOREIGN: Final = "A page of another site may not ask here."
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -125,6 +127,8 @@ class HttpServer:
         peer = writer.get_extra_info("peername")[0]
         if not lets_in(peer, headers.get("authorization", ""), self._token):
             keeps, response = False, problem(HTTPStatus.UNAUTHORIZED, _WHO)
+        elif is_of_another_site(headers):
+            keeps, response = False, problem(HTTPStatus.FORBIDDEN, _FOREIGN)
         elif (size := _body_size(headers)) is None:
             limit = f"A body needs a Content-Length of at most {LONGEST_BODY}."
             keeps, response = False, problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, limit)
@@ -160,6 +164,27 @@ def lets_in(address: str, authorization: str, token: str | None) -> bool:
         return True
     shown = authorization.encode(errors="replace")
     return token is not None and compare_digest(shown, f"Bearer {token}".encode())
+
+
+def is_of_another_site(headers: Mapping[str, str]) -> bool:
+    """Whether a page of another site has an operator's browser ask, which a tunnel brings to this
+    host: it names that site as its origin or, where the site's name was made to lead here, as host.
+    """
+    host = headers.get("host", "")
+    if headers.get("origin", f"http://{host}").partition("://")[2] != host:
+        return True
+    if "authorization" in headers or not host:
+        return False
+    name = host.removeprefix("[").partition("]")[0] if "]" in host else host.partition(":")[0]
+    return name != "localhost" and not _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _body_size(headers: Mapping[str, str]) -> int | None:
