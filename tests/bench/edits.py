@@ -12,13 +12,14 @@ from tests.bench.table import Figure, show
 from tests.lab.clients import clients
 from tests.lab.conftest import SIX
 from tests.lab.editing import Editor
-from tests.lab.edits_page import BARS, FIGURES, PAGE, Measured, bars, figures, put_into
+from tests.lab.edits_page import BARS, FIGURES, PAGE, Measured, bars, figures
 from tests.lab.platform import Platform
 from tests.lab.proving import assert_expected
 from tests.lab.steps import STEPS
 from tests.lab.test_edits import at_rest, prepare
 from tests.lab.test_instances import BALANCER, CORE, explain, instances, restart
 from tests.lab.traffic import Traffic, allow_slow_requests, doors
+from tests.markdown import put_into
 
 RATE = 100  # requests per second through each of the two balancers
 ROLLING_RATE = 200  # requests per second through HAProxy

@@ -3,9 +3,8 @@
 `python -m tests.lab.edits_page` writes the first one anew; the others are the bench's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from tests.bench.table import Figure
 from tests.lab.clients import Noticed
@@ -14,6 +13,7 @@ from tests.lab.edits import Edit
 from tests.lab.edits_services import ALL
 from tests.lab.lab import REPOSITORY
 from tests.lab.steps import STEPS
+from tests.markdown import put_into, table
 
 PAGE = REPOSITORY / "docs" / "edits.md"
 EFFECTS, FIGURES, BARS = "effects", "figures", "bars"  # what the tables are named in the page
@@ -32,7 +32,7 @@ class Measured:
 def effects() -> str:
     """A row for every edit of the matrix."""
     edits = (edit for step in STEPS.values() for edit in step)
-    return _table(("you edit", "what happens"), ((edit.name, effect(edit)) for edit in edits))
+    return table(("you edit", "what happens"), ((edit.name, effect(edit)) for edit in edits))
 
 
 def effect(edit: Edit) -> str:
@@ -57,12 +57,12 @@ def figures(measured: Iterable[Measured]) -> str:
         *("you edit", "changed operations", "reloads", "restarts", "services rolled", "seconds"),
         *("requests", "failed", "writes to Redis", "lost", "longest without a write"),
     )
-    return _table(heading, map(_row, measured))
+    return table(heading, map(_row, measured))
 
 
 def bars(measured: Iterable[Figure]) -> str:
     """A row for every figure that has a bar."""
-    return _table(
+    return table(
         ("measured as well", "figure", "bar"),
         ((one.what, one.measured, one.bar) for one in measured),
     )
@@ -79,19 +79,6 @@ def _row(one: Measured) -> tuple[str, ...]:
     )
 
 
-def table_in(page: str, name: str) -> str:
-    """The table of this name as it stands in a page."""
-    begin, end = _marks(name)
-    return page.partition(begin)[2].partition(end)[0].strip()
-
-
-def put_into(page: Path, name: str, table: str) -> None:
-    """Replace the table of this name in a page."""
-    begin, end = _marks(name)
-    before, _, rest = page.read_text().partition(begin)
-    page.write_text(f"{before}{begin}\n{table}\n{end}{rest.partition(end)[2]}")
-
-
 def _units(verb: str, units: Iterable[str]) -> list[str]:
     names = sorted({unit.split(" ")[1].removesuffix(".service") for unit in units})
     return [f"{verb} {', '.join(f'`{name}`' for name in names)}"] if names else []
@@ -106,15 +93,6 @@ def _number(service: str, count: int) -> str:
     if not count:
         return f"all instances of {service} are stopped"
     return f"{service} has {count} instance{'s' * (count > 1)}"
-
-
-def _marks(name: str) -> tuple[str, str]:
-    return f"<!-- {name}: written by tests/lab/edits_page.py -->", f"<!-- end of {name} -->"
-
-
-def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heading, ("---",) * len(heading), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 if __name__ == "__main__":

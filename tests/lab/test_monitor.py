@@ -248,8 +248,26 @@ def is_late(found: Mapping[str, Any]) -> bool:
     )
 
 
-@pytest.mark.parametrize("kind", FAULTS)
-def test_a_broken_source_delays_no_other_and_is_told_once(quiet: Monitored, kind: str) -> None:
+def late_beside(monitored: Monitored, faults: Sequence[Fault]) -> set[tuple[str, str]]:
+    """What is late of the same hosts' other sources."""
+    return {
+        (one.host, name)
+        for one in faults
+        for name, found in monitored.sources(one.host).items()
+        if name != one.subject and is_late(found)
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "outage_seconds"),
+    [
+        *((kind, 0) for kind in FAULTS),
+        *(pytest.param(kind, 60, marks=pytest.mark.thorough) for kind in FAULTS),
+    ],
+)
+def test_a_broken_source_delays_no_other_and_is_told_once(
+    quiet: Monitored, kind: str, outage_seconds: int
+) -> None:
     instance = min(name for name in quiet.sources("app-1") if name.startswith(f"{CORE}@"))
     faults = FAULTS[kind](instance)
     told = len(quiet.channel.said)
@@ -263,12 +281,13 @@ def test_a_broken_source_delays_no_other_and_is_told_once(quiet: Monitored, kind
             others = quiet.sources(one.host)
             state = others.pop(one.subject)["state"]
             assert (state == "up") != one.is_noticed, (one.subject, state)
-            assert {name for name, found in others.items() if is_late(found)} == set()
             # The others on the host of an instance may need what is broken elsewhere.
             if one.host != "app-1":
                 expected = {"PostgreSQL's sizes"} if one.is_noticed else set()
                 unwell = {name for name, found in others.items() if found["state"] != "up"}
                 assert unwell <= expected, quiet.journals()
+        assert late_beside(quiet, faults) == set()
+        assert not wait_until(lambda: late_beside(quiet, faults) != set(), outage_seconds)
     quiet.wait_told([(one.host, f"{one.alert} is up again") for one in noticed])
     quiet.wait(lambda: quiet.alerts() == [], "Something is down in the end")
     said = quiet.channel.said[told:]

@@ -14,11 +14,7 @@ from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
-WEB = Node("web-1", "198.18.0.81", ("balancers", "apps"))
-DATA = Node(
-    "data-1", "198.18.0.82", ("caches", "sentinels", "databases", "monitors"), release="trixie"
-)
-HOSTS = (WEB, DATA)
+WEB, DATA = "web-1", "data-1"
 INTERVAL = 2
 SETTINGS = f"""
 monitoring["interval_seconds"] = {INTERVAL}
@@ -31,11 +27,25 @@ ASK = "import sys, urllib.request as web; print(web.urlopen(sys.argv[1]).read().
 PROMETHEUS, ALERTMANAGER = "http://127.0.0.1:9090", "http://127.0.0.1:9093"
 
 
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """Debian 12 and, with Prometheus, Debian 13."""
+@pytest.fixture(
+    scope="module", params=["trixie", pytest.param("bookworm", marks=pytest.mark.thorough)]
+)
+def platform(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    """Debian 12 and 13; Prometheus on the one that is asked for."""
     skip_without_lab()
-    made = Platform(lab_name("prometheus"), HOSTS, tmp_path_factory.mktemp("prometheus"))
+    other = {"bookworm": "trixie", "trixie": "bookworm"}[request.param]
+    nodes = (
+        Node(WEB, "198.18.0.81", ("balancers", "apps"), release=other),
+        Node(
+            DATA,
+            "198.18.0.82",
+            ("caches", "sentinels", "databases", "monitors"),
+            release=request.param,
+        ),
+    )
+    made = Platform(lab_name("prometheus"), nodes, tmp_path_factory.mktemp("prometheus"))
     (made.folder / "group_data" / "tls.py").write_text("tls = {'enabled': True}\n")
     declare(made)
     made.lab.up()
@@ -53,7 +63,7 @@ def declare(platform: Platform, more: str = "") -> None:
 
 def asked(platform: Platform, url: str) -> Any:
     """What a daemon on the host of the monitors answers."""
-    return json.loads(platform.shell(DATA.name, f"python3 -c '{ASK}' '{url}'"))
+    return json.loads(platform.shell(DATA, f"python3 -c '{ASK}' '{url}'"))
 
 
 def settles(condition: Callable[[], bool]) -> bool:
@@ -75,12 +85,12 @@ def alerts(platform: Platform) -> set[tuple[str, str, str]]:
 
 def started(platform: Platform) -> dict[str, str]:
     """The present start of each daemon."""
-    found = platform.invocations(DATA.name)
-    return {unit: found[f"{DATA.name} {unit}"] for unit in (UNIT, ALERTMANAGER_UNIT)}
+    found = platform.invocations(DATA)
+    return {unit: found[f"{DATA} {unit}"] for unit in (UNIT, ALERTMANAGER_UNIT)}
 
 
 def test_a_real_prometheus_scrapes_all_hosts(platform: Platform) -> None:
-    expected = {one.name: "up" for one in HOSTS}
+    expected = {one.name: "up" for one in platform.nodes}
     assert settles(lambda: healths(platform) == expected), healths(platform)
     query = 'count by (host) ({__name__=~"stellwerk_.*"})'
     found = asked(platform, f"{PROMETHEUS}/api/v1/query?query={_quoted(query)}")
@@ -100,38 +110,38 @@ def test_every_rule_can_be_evaluated(platform: Platform) -> None:
 
 
 def test_an_alert_reaches_alertmanager_and_clears(platform: Platform) -> None:
-    expected = ("HaproxyAvailability", WEB.name, "critical")
-    platform.shell(WEB.name, "systemctl stop haproxy")
+    expected = ("HaproxyAvailability", WEB, "critical")
+    platform.shell(WEB, "systemctl stop haproxy")
     try:
         assert settles(lambda: expected in alerts(platform)), alerts(platform)
     finally:
-        platform.shell(WEB.name, "systemctl start haproxy")
+        platform.shell(WEB, "systemctl start haproxy")
     assert settles(lambda: expected not in alerts(platform)), alerts(platform)
 
 
 def test_a_monitor_that_is_away_is_an_alert(platform: Platform) -> None:
-    expected = ("StellwerkMonitorDown", WEB.name, "critical")
-    platform.shell(WEB.name, "systemctl stop stellwerk-monitor")
+    expected = ("StellwerkMonitorDown", WEB, "critical")
+    platform.shell(WEB, "systemctl stop stellwerk-monitor")
     try:
         assert settles(lambda: expected in alerts(platform)), alerts(platform)
     finally:
-        platform.shell(WEB.name, "systemctl start stellwerk-monitor")
+        platform.shell(WEB, "systemctl start stellwerk-monitor")
     assert settles(lambda: expected not in alerts(platform)), alerts(platform)
 
 
 def test_nobody_else_can_ask_it(platform: Platform) -> None:
-    listening = platform.shell(DATA.name, "ss -Hltn '( sport = :9090 or sport = :9093 )'")
+    listening = platform.shell(DATA, "ss -Hltn '( sport = :9090 or sport = :9093 )'")
     assert {line.split()[3] for line in listening.splitlines()} == {
         "127.0.0.1:9090",
         "127.0.0.1:9093",
     }
-    assert not platform.shell(DATA.name, "ss -Hltn 'sport = :9094'")
+    assert not platform.shell(DATA, "ss -Hltn 'sport = :9094'")
 
 
 def test_what_is_deployed_is_as_declared(platform: Platform) -> None:
     drift = see(platform, "drift")
     assert drift.code == 0, drift.output
-    assert json.loads(platform.shell(DATA.name, f"cat {DASHBOARD}"))["panels"]
+    assert json.loads(platform.shell(DATA, f"cat {DASHBOARD}"))["panels"]
 
 
 def test_a_new_threshold_is_in_force_without_a_restart(platform: Platform) -> None:
@@ -161,11 +171,11 @@ def test_what_is_switched_off_goes_and_its_history_stays(platform: Platform) -> 
     outcome = platform.run("-y", deploy="deploys/removal.py")
     assert outcome.code == 0, outcome.output
     states = platform.shell(
-        DATA.name, f"systemctl is-active {UNIT} {ALERTMANAGER_UNIT}; true", check=False
+        DATA, f"systemctl is-active {UNIT} {ALERTMANAGER_UNIT}; true", check=False
     )
     assert set(states.split()) == {"inactive"}
-    assert not platform.shell(DATA.name, f"ls {CONFIGURATION} {DASHBOARD}", check=False)
-    assert platform.shell(DATA.name, "ls /var/lib/prometheus/metrics2")
+    assert not platform.shell(DATA, f"ls {CONFIGURATION} {DASHBOARD}", check=False)
+    assert platform.shell(DATA, "ls /var/lib/prometheus/metrics2")
 
 
 def _quoted(query: str) -> str:

@@ -10,15 +10,14 @@ from tests.lab.edits_page import (
     PAGE,
     effect,
     effects,
-    put_into,
-    table_in,
 )
 from tests.lab.steps import STEPS
+from tests.markdown import part_in, put_into
 
 
 def test_the_page_has_a_row_for_every_edit_and_says_what_it_reaches() -> None:
     """To be mended by `python -m tests.lab.edits_page`."""
-    assert table_in(PAGE.read_text(), EFFECTS) == effects()
+    assert part_in(PAGE.read_text(), EFFECTS) == effects()
 
 
 def test_every_edit_has_a_name_of_its_own() -> None:
@@ -41,5 +40,5 @@ def test_a_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     page.write_text(PAGE.read_text())
     put_into(page, FIGURES, "| none |")
     put_into(page, FIGURES, "| new |")
-    assert table_in(page.read_text(), FIGURES) == "| new |"
-    assert table_in(page.read_text(), EFFECTS) == effects()
+    assert part_in(page.read_text(), FIGURES) == "| new |"
+    assert part_in(page.read_text(), EFFECTS) == effects()

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import xml.etree.ElementTree as ElementTree
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from stellwerk.loadtest.record import RunRecord
 from stellwerk.loadtest.table import WIDTH, table
 from stellwerk.loadtest.verdict import Verdict, judge
 from stellwerk.loadtest.watch import Sample
+from tests.unit.pages.elements import Elements
 
 from .records import LABEL, definitions, record
 
@@ -62,39 +62,10 @@ def test_junit_calls_a_weak_generator_an_error() -> None:
     assert "95%" in error.get("message", "")
 
 
-class _Elements(HTMLParser):
-    """The elements of a page, checked to be closed in order."""
-
-    VOID = ("meta", "path", "rect")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        self.attributes += attrs
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append(tag)
-        self.attributes += attrs
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
 def test_the_page_is_whole_and_needs_nothing_else() -> None:
     text = page(*failed_run())
-    elements = _Elements(text)
-    assert elements.open == []
-    assert not {"script", "link", "img", "iframe"} & set(elements.seen)
-    assert not {"src", "href"} & {name for name, _ in elements.attributes}
+    elements = Elements(text)
+    elements.assert_needs_nothing_else()
     assert "url(" not in text
     assert "@import" not in text
     assert elements.seen.count("figure") == 6
@@ -134,7 +105,7 @@ def test_a_page_of_a_run_without_requests_is_whole_as_well() -> None:
     run.recording = type(run.recording)()
     run.elapsed = 0.0
     verdict = judge(run, definitions({LABEL: P95}), [])
-    assert _Elements(page(run, verdict)).open == []
+    assert Elements(page(run, verdict)).open == []
     assert table(run, verdict).startswith("normal_load: FAILED")
     json.dumps(document(run, verdict))
 

@@ -16,6 +16,7 @@ from stellwerk.loadtest.table import conditions_line, headline, outcome_lines
 from stellwerk.loadtest.verdict import Result, Verdict
 from stellwerk.loadtest.weakness import busiest
 from stellwerk.metrics.histogram import RELATIVE_ERROR
+from stellwerk.pages.frame import framed
 
 _CLASSES: Final = {
     Result.GOOD: "good",
@@ -27,17 +28,13 @@ _CURVE_TICKS: Final = (0.5, 0.9, 0.99, 0.999, 0.9999)
 
 def page(record: RunRecord, verdict: Verdict) -> str:
     """The whole page."""
-    return "\n".join(_parts(record, verdict))
+    title = headline(record, verdict)
+    return framed(title, STYLE, "\n".join(_parts(title, record, verdict)))
 
 
-def _parts(record: RunRecord, verdict: Verdict) -> Iterator[str]:
-    title = escape(headline(record, verdict))
+def _parts(title: str, record: RunRecord, verdict: Verdict) -> Iterator[str]:
     started = record.started_at.strftime("%Y-%m-%d %H:%M:%S UTC")
-    yield f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
-    yield '<meta name="color-scheme" content="light dark">'
-    yield f"<style>{STYLE}</style></head><body>"
-    yield f'<header class="{_CLASSES[verdict.result]}"><h1>{title}</h1>'
+    yield f'<header class="{_CLASSES[verdict.result]}"><h1>{escape(title)}</h1>'
     yield f"<p>{escape(conditions_line(record))}</p>"
     yield f"<p>Started {started}.</p></header><main>"
     sentences = list(outcome_lines(verdict))
@@ -49,7 +46,7 @@ def _parts(record: RunRecord, verdict: Verdict) -> Iterator[str]:
     yield from _charts(record, verdict)
     yield from _checks(verdict)
     yield from _about(record, verdict)
-    yield "</main></body></html>"
+    yield "</main>"
 
 
 def _response_times(verdict: Verdict) -> Iterator[str]:

@@ -16,7 +16,9 @@ from stellwerk.metrics.monitor.http_server import (
     Request,
     Response,
     document,
+    is_of_another_site,
     lets_in,
+    redirect,
 )
 from tests.unit.instances.programs import free_ports, in_a_loop
 
@@ -25,6 +27,8 @@ async def echo(request: Request) -> Response:
     """An answer that says what was asked."""
     if request.path == "/fault":
         raise ValueError("a mistake")
+    if request.path == "/moved":
+        return redirect("/elsewhere")
     asked = {"method": request.method, "path": request.path, "query": dict(request.query)}
     return document(HTTPStatus.OK, {**asked, "body": request.body.decode()})
 
@@ -69,6 +73,37 @@ def test_others_are_let_in_with_the_token_only(
     assert lets_in(address, authorization, token) is expected
 
 
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, False),
+        ({"host": "127.0.0.1:8004"}, False),
+        ({"host": "[::1]:8004"}, False),
+        ({"host": "localhost:8004", "origin": "http://localhost:8004"}, False),
+        ({"host": "localhost:8004", "origin": "https://example.org"}, True),
+        ({"host": "localhost:8004", "origin": "http://localhost:3000"}, True),
+        ({"host": "localhost:8004", "origin": "null"}, True),
+        ({"host": "example.org:8004"}, True),
+        ({"host": "[example"}, True),
+        ({"host": "db-1:8004", "authorization": "Bearer secret"}, False),
+        ({"host": "db-1", "authorization": "Bearer x", "origin": "http://other"}, True),
+    ],
+)
+def test_pages_of_other_sites_are_told_from_operators(
+    headers: dict[str, str], expected: bool
+) -> None:
+    assert is_of_another_site(headers) is expected
+
+
+@in_a_loop
+async def test_a_page_of_another_site_cannot_ask() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://a.example\r\n\r\n")
+        status, said = await answer(reader)
+    assert status == HTTPStatus.FORBIDDEN
+    assert "another site" in str(said["error"])
+
+
 @in_a_loop
 async def test_requests_of_one_connection_are_answered_in_turn() -> None:
     async with connected() as (reader, writer):
@@ -103,6 +138,15 @@ def test_bad_requests_are_told_what_is_wrong(request_: bytes, status: int) -> No
         assert set(said) == {"error"}
 
     told()
+
+
+@in_a_loop
+async def test_a_browser_is_led_to_where_the_answer_is() -> None:
+    async with connected() as (reader, writer):
+        writer.write(b"GET /moved HTTP/1.1\r\n\r\n")
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+    assert head[0] == "HTTP/1.1 302 Found"
+    assert {"Location: /elsewhere", "Content-Length: 0"} <= set(head)
 
 
 @in_a_loop

@@ -288,15 +288,35 @@ async def test_a_report_is_built_from_the_history_beside_the_collections(tmp_pat
 
 
 @in_a_loop
+async def test_a_report_is_a_page_for_browsers_and_the_first_they_are_led_to(
+    tmp_path: Path,
+) -> None:
+    steady = Steady(system_metrics.CPU)
+    found = monitor(tmp_path, steady)
+    await run(found, lambda: steady.total >= 30)
+    api = api_of(found, found.is_late, tmp_path)
+    first = await api.answer(Request("/"))
+    assert (first.status, first.location) == (302, "/report")
+    answer = await api.answer(Request(first.location, {"period": "1h"}))
+    assert (answer.status, answer.content_type) == (200, "text/html; charset=utf-8")
+    text = answer.body.decode()
+    assert text.startswith("<!doctype html>")
+    assert f"<h1>{HOST}: 1h until " in text
+    assert '<th scope="rowgroup" colspan="12">system</th>' in text
+    assert 'href="?period=7d&amp;all=0"' in text
+
+
+@in_a_loop
 async def test_a_report_that_cannot_be_is_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "history").mkdir()
     (tmp_path / "history" / "current.sqlite").mkdir()
     api = api_of(monitor(tmp_path), lambda: False, tmp_path)
     unknown = await api.answer(Request("/api/report", {"period": "1y"}))
     assert (unknown.status, b"expected one of 1h, 24h, 7d" in unknown.body) == (400, True)
-    unreadable = await api.answer(Request("/api/report"))
-    assert unreadable.status == 503
-    assert "current" in json.loads(unreadable.body)["error"]
+    for path in ("/api/report", "/report"):
+        unreadable = await api.answer(Request(path))
+        assert unreadable.status == 503
+        assert "current" in json.loads(unreadable.body)["error"]
 
 
 @pytest.fixture

@@ -128,6 +128,16 @@ def test_one_service_of_one_host_for_programs(cluster: Cluster) -> None:
     assert shares == [None, "p50", "p95", "p99"]
 
 
+def test_the_page_is_written_whole_and_names_who_did_not_answer(cluster: Cluster) -> None:
+    cluster.members("db-1", "lb-1", "gone-1")
+    result = cluster.run("--period", "1h", "--html")
+    assert result.exit_code == 1
+    assert result.stdout.startswith("<!doctype html>")
+    assert result.stdout.endswith("</html>\n")
+    assert "<li>gone-1: its monitor does not answer" in result.stdout
+    assert "href" not in result.stdout
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

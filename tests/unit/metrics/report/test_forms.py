@@ -1,6 +1,7 @@
 """Reports as documents and in a terminal."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -9,66 +10,34 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stellwerk.metrics.model import Bound, Series, Thresholds
-from stellwerk.metrics.registry import QUANTILES, metric
 from stellwerk.metrics.report.build import merged
 from stellwerk.metrics.report.document import DocumentError, document, parsed
-from stellwerk.metrics.report.figures import Figures
-from stellwerk.metrics.report.model import Durations, Line, Problem, Report
+from stellwerk.metrics.report.model import Problem, Report
 from stellwerk.metrics.report.table import table
 from stellwerk.terminal.paint import Paint
 from tests.unit.metrics.report.examples import (
     CPU,
-    NOON,
     ORDERS,
     REQUESTS,
     RESPONSE,
     UP,
-    histogram,
     report,
     write,
 )
-
-_FIGURES = st.floats(-1e12, 1e12).map(lambda value: float(f"{value:.6g}"))
-_MAYBE = st.none() | _FIGURES
-
-
-@st.composite
-def lines(draw: st.DrawFn) -> Line:
-    key = draw(st.sampled_from(["system.cpu_percent", "own.lag_ms", "service.request_ms"]))
-    labels = [("instance", draw(st.text(max_size=40)))]
-    shares = list(QUANTILES) if key == "service.request_ms" else [None]
-    share = draw(st.sampled_from(shares))
-    figures = st.builds(
-        Figures, st.integers(1, 10**6), _MAYBE, _FIGURES, _FIGURES, _FIGURES, _FIGURES
-    )
-    return Line(
-        draw(st.sampled_from(["", "db-1", "app-1"])),
-        Series(metric(key), draw(st.sampled_from(["shop", "a service | odd"])), tuple(labels)),
-        draw(st.builds(Thresholds, _MAYBE, _MAYBE, _MAYBE, st.sampled_from(Bound))),
-        draw(figures),
-        draw(_MAYBE),
-        draw(_FIGURES),
-        share,
-        Durations(histogram(1, 2), histogram(3), histogram()) if share else None,
-    )
-
-
-def reports(hosts: int) -> st.SearchStrategy[Report]:
-    names = ["db-1", "app-1"][:hosts]
-    problems = st.builds(Problem, st.just("app-2"), st.text())
-    return st.builds(
-        lambda found, unread: Report(
-            names, "24h", NOON, 20, sorted(found, key=lambda one: one.series.service), unread
-        ),
-        st.lists(lines(), max_size=5),
-        st.lists(problems, max_size=1),
-    )
+from tests.unit.metrics.report.strategies import reports
 
 
 @given(reports(2))
 def test_a_document_holds_the_whole_report(found: Report) -> None:
     assert parsed(json.loads(json.dumps(document(found), allow_nan=False))) == found
+
+
+def test_a_trend_without_end_is_not_known_to_programs(tmp_path: Path) -> None:
+    write(tmp_path, {CPU: [5e-324] * 60 + [50.0] * 60})
+    found = report(tmp_path)
+    assert found.lines[0].trend_percent == math.inf
+    (line,) = json.loads(json.dumps(document(found), allow_nan=False))["services"]["system"]
+    assert line["trend_percent"] is None
 
 
 @pytest.mark.parametrize(

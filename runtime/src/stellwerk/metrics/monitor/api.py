@@ -1,21 +1,23 @@
 """The monitor's HTTP API: which document is at which path."""
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from http import HTTPStatus
 from typing import Final
 
 from stellwerk.metrics.alerting import Alerting
 from stellwerk.metrics.exposition import CONTENT_TYPE, Exposition
 from stellwerk.metrics.monitor import documents
-from stellwerk.metrics.monitor.http_server import Request, Response, document, problem
+from stellwerk.metrics.monitor.http_server import Request, Response, document, problem, redirect
 from stellwerk.metrics.monitor.latest import Latest, observed
 from stellwerk.metrics.registry import Registry
 from stellwerk.metrics.report.process import ReportError, Reports
+from stellwerk.metrics.report.question import PAGE_PATH, Question, QuestionError
 from stellwerk.metrics.report.question import PATH as REPORT_PATH
-from stellwerk.metrics.report.question import Question, QuestionError
 
 SERVICE_PATH: Final = "/api/metrics/service/"
+_JSON: Final = "application/json"
+_HTML: Final = "text/html; charset=utf-8"
 
 
 class Api:
@@ -57,11 +59,15 @@ class Api:
         if path.startswith(SERVICE_PATH):
             return self._metrics(path.removeprefix(SERVICE_PATH))
         if path == REPORT_PATH:
-            return await self._report(request.query)
+            return await self._report(request.query, self._reports.document, _JSON)
+        if path == PAGE_PATH:
+            return await self._report(request.query, self._reports.page, _HTML)
+        if path == "/":
+            return redirect(PAGE_PATH)
         return problem(
             HTTPStatus.NOT_FOUND,
-            f"There are /health, /metrics, /api/metrics, {SERVICE_PATH}NAME, {REPORT_PATH} and"
-            " /api/alerts.",
+            f"There are /health, /metrics, /api/metrics, {SERVICE_PATH}NAME, {REPORT_PATH},"
+            f" {PAGE_PATH} and /api/alerts.",
         )
 
     def _health(self) -> Response:
@@ -78,10 +84,15 @@ class Api:
         page = self._exposition.page(self._latest.readings, self._latest.totals)
         return Response(HTTPStatus.OK, page.encode(), CONTENT_TYPE)
 
-    async def _report(self, query: Mapping[str, str]) -> Response:
+    async def _report(
+        self,
+        query: Mapping[str, str],
+        written: Callable[[Question], Awaitable[bytes]],
+        content_type: str,
+    ) -> Response:
         try:
-            question = Question.of_query(query)
-            return Response(HTTPStatus.OK, await self._reports.document(question))
+            content = await written(Question.of_query(query))
+            return Response(HTTPStatus.OK, content, content_type)
         except QuestionError as error:
             return problem(HTTPStatus.BAD_REQUEST, str(error))
         except ReportError as error:

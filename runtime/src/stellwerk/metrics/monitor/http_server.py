@@ -31,6 +31,8 @@ _WHO: Final = (
     " monitoring.token of the settings."
 )
 
+_FOREIGN: Final = "A page of another site may not ask here."
+
 _logger: Final = logging.getLogger(__name__)
 
 
@@ -51,6 +53,8 @@ class Response:
     status: HTTPStatus
     body: bytes
     content_type: str = "application/json"
+    location: str = ""
+    """Of a redirect, where to."""
 
 
 Answer = Callable[[Request], Awaitable[Response]]
@@ -64,6 +68,11 @@ def problem(status: HTTPStatus, sentence: str) -> Response:
 def document(status: HTTPStatus, value: Mapping[str, Any]) -> Response:
     """An answer in JSON."""
     return Response(status, (json.dumps(value, allow_nan=False) + "\n").encode())
+
+
+def redirect(location: str) -> Response:
+    """An answer that leads to another path."""
+    return Response(HTTPStatus.FOUND, b"", "text/plain", location)
 
 
 class HttpServer:
@@ -118,6 +127,8 @@ class HttpServer:
         peer = writer.get_extra_info("peername")[0]
         if not lets_in(peer, headers.get("authorization", ""), self._token):
             keeps, response = False, problem(HTTPStatus.UNAUTHORIZED, _WHO)
+        elif is_of_another_site(headers):
+            keeps, response = False, problem(HTTPStatus.FORBIDDEN, _FOREIGN)
         elif (size := _body_size(headers)) is None:
             limit = f"A body needs a Content-Length of at most {LONGEST_BODY}."
             keeps, response = False, problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, limit)
@@ -155,6 +166,27 @@ def lets_in(address: str, authorization: str, token: str | None) -> bool:
     return token is not None and compare_digest(shown, f"Bearer {token}".encode())
 
 
+def is_of_another_site(headers: Mapping[str, str]) -> bool:
+    """Whether a page of another site has an operator's browser ask, which a tunnel brings to this
+    host: it names that site as its origin or, where the site's name was made to lead here, as host.
+    """
+    host = headers.get("host", "")
+    if headers.get("origin", f"http://{host}").partition("://")[2] != host:
+        return True
+    if "authorization" in headers or not host:
+        return False
+    name = host.removeprefix("[").partition("]")[0] if "]" in host else host.partition(":")[0]
+    return name != "localhost" and not _is_address(name)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _body_size(headers: Mapping[str, str]) -> int | None:
     """How long the body is; None where that is not said, or too much."""
     given = headers.get("content-length", "0")
@@ -172,6 +204,8 @@ def _encoded(response: Response, *, keeps: bool) -> bytes:
         "Cache-Control: no-store",
         f"Connection: {'keep-alive' if keeps else 'close'}",
     ]
+    if response.location:
+        lines.append(f"Location: {response.location}")
     if status is HTTPStatus.UNAUTHORIZED:
         lines.append('WWW-Authenticate: Bearer realm="stellwerk-monitor"')
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + response.body

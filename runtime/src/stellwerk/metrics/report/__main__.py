@@ -1,4 +1,6 @@
-"""Builds one report: what it is about comes in on standard input, it goes out as JSON."""
+"""Builds one report: what it is about comes in on standard input, it goes out as JSON or
+as a page.
+"""
 
 import json
 import os
@@ -10,7 +12,8 @@ from stellwerk.metrics.history.errors import HistoryError
 from stellwerk.metrics.registry import Registry
 from stellwerk.metrics.report.build import build
 from stellwerk.metrics.report.document import document
-from stellwerk.metrics.report.process import Order
+from stellwerk.metrics.report.page import page
+from stellwerk.metrics.report.process import Form, Order
 
 _NICE: Final = 10  # collections come first
 
@@ -30,7 +33,11 @@ def main() -> None:
         )
     except HistoryError as error:
         sys.exit(str(error))
-    json.dump(document(report), sys.stdout, allow_nan=False)
+    if order.form is Form.PAGE:
+        text = page(report, order.question)
+    else:
+        text = json.dumps(document(report), allow_nan=False)
+    sys.stdout.buffer.write(text.encode())
 
 
 if __name__ == "__main__":

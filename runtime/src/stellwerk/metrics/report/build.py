@@ -10,6 +10,7 @@ from stellwerk.metrics.histogram import Histogram
 from stellwerk.metrics.history.reader import History, history
 from stellwerk.metrics.model import NO_THRESHOLDS, Kind, Series, Thresholds
 from stellwerk.metrics.registry import METRICS, QUANTILES, Registry, series_by_key
+from stellwerk.metrics.report.course import course
 from stellwerk.metrics.report.figures import Figures
 from stellwerk.metrics.report.model import Durations, Line, Problem, Report
 from stellwerk.metrics.report.question import PERIODS, Question
@@ -45,7 +46,7 @@ def build(
         )
         comparable = past.collections >= COMPARABLE * now.collections
         before = past if comparable else None
-        source = _Source(registry, host, until, interval, before, lately, now)
+        source = _Source(registry, host, until - seconds, until, interval, before, lately, now)
         lines = [
             line for series in _asked(now.keys, question) for line in source.lines(series, question)
         ]
@@ -88,6 +89,7 @@ def merged(reports: Sequence[Report], problems: Iterable[Problem] = ()) -> Repor
 class _Source:
     registry: Registry
     host: str
+    begin: float
     until: float
     interval: float
     past: History | None
@@ -101,10 +103,12 @@ class _Source:
         thresholds = self.registry.thresholds(series)
         if thresholds == NO_THRESHOLDS and not question.everything and not question.service:
             return
-        figures = Figures.of(self.now.points(series.key), self.until, self.interval)
+        points = self.now.points(series.key)
+        figures = Figures.of(points, self.until, self.interval)
         if figures is not None:
             before = self.past.average(series.key) if self.past else None
-            yield Line(self.host, series, thresholds, figures, before, figures.average)
+            went = course(points, self.begin, self.until)
+            yield Line(self.host, series, thresholds, figures, before, figures.average, course=went)
 
     def _percentiles(self, series: Series, question: Question) -> Iterator[Line]:
         baselines = self.registry.quantiles(series)

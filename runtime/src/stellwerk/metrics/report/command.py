@@ -19,6 +19,7 @@ from stellwerk.metrics.monitors import TOKEN, Answers, Monitors
 from stellwerk.metrics.report.build import merged
 from stellwerk.metrics.report.document import DocumentError, document, parsed
 from stellwerk.metrics.report.model import Problem, Report
+from stellwerk.metrics.report.page import page
 from stellwerk.metrics.report.question import PATH, PERIODS, USUAL_PERIOD, Question
 from stellwerk.metrics.report.table import table
 from stellwerk.settings.errors import did_you_mean
@@ -37,7 +38,8 @@ _TIME_LIMIT_SECONDS: Final = 30
 @click.option(
     "--all", "everything", is_flag=True, help="Also what has neither thresholds nor a baseline."
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "form", flag_value="json", help="For programs.")
+@click.option("--html", "form", flag_value="html", help="As a page: stellwerk report --html > FILE")
 @on_host
 async def report(
     host: HostFile,
@@ -45,7 +47,7 @@ async def report(
     service: str | None,
     hosts: tuple[str, ...],
     everything: bool,
-    as_json: bool,
+    form: str | None,
 ) -> int:
     """How the cluster did over a time, against its baselines and thresholds.
 
@@ -64,8 +66,10 @@ async def report(
             click.echo(f"{problem.host}: {one_line(problem.sentence)}", err=True)
         return FAILED
     found = merged(reports, problems)
-    if as_json:
+    if form == "json":
         click.echo(json.dumps(document(found), indent=1))
+    elif form == "html":
+        click.echo(page(found), nl=False)
     else:
         click.echo("\n".join(table(found, width(), paint_for(sys.stdout))))
     return FAILED if problems else 0

@@ -2,6 +2,7 @@
 
 import base64
 import datetime
+import math
 import struct
 import zlib
 from collections.abc import Mapping
@@ -83,6 +84,7 @@ def _line(line: Line) -> dict[str, Any]:
         "level": _rounded(line.level),
         "level_before": _rounded(line.before),
         "trend_percent": _rounded(line.trend_percent),
+        "course": [_rounded(one) for one in line.course],
         "key": series.key,
         "durations": line.durations
         and [base64.b64encode(one.packed()).decode() for one in line.durations],
@@ -110,6 +112,7 @@ def _parsed_line(content: Mapping[str, Any]) -> Line:
         content["level"],
         None if percentile is None else _SHARES[percentile],
         durations and Durations(*(Histogram.unpacked(base64.b64decode(one)) for one in durations)),
+        tuple(None if one is None else float(one) for one in content["course"]),
     )
 
 
@@ -120,7 +123,10 @@ def _known_period(period: str) -> str:
 
 
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else float(f"{value:.{_DIGITS}g}")
+    """A figure as it is written; JSON has none that is not finite, such as the trend of 1e-308."""
+    if value is None or not math.isfinite(value):
+        return None
+    return float(f"{value:.{_DIGITS}g}")
 
 
 def _time(seconds: float) -> str:

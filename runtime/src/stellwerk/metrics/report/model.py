@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from stellwerk.metrics.histogram import Histogram
 from stellwerk.metrics.model import Bound, Series, Status, Thresholds
+from stellwerk.metrics.report.course import Course
 from stellwerk.metrics.report.figures import Figures
 
 
@@ -44,6 +45,8 @@ class Line:
     """Which percentile the latest value is, of a distribution."""
     durations: Durations | None = field(default=None, repr=False)
     """Of a distribution: what it can be added up from."""
+    course: Course = field(default=(), repr=False)
+    """Of a series: how it went over the period."""
 
     @property
     def status(self) -> Status | None:

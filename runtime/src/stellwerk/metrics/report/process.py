@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -25,10 +26,18 @@ class ReportError(Exception):
     """There is no report; one sentence says why."""
 
 
+class Form(Enum):
+    """What a report is written as."""
+
+    DOCUMENT = "document"
+    PAGE = "page"
+
+
 @dataclass(frozen=True)
 class Order:
     """What the process is handed."""
 
+    form: Form
     question: Question
     folder: Path
     settings: "Settings"
@@ -54,8 +63,16 @@ class Reports:
 
     async def document(self, question: Question) -> bytes:
         """The report on the period that ends now, in JSON. Raises ReportError."""
+        return await self._written(Form.DOCUMENT, question)
+
+    async def page(self, question: Question) -> bytes:
+        """The same as an HTML page. Raises ReportError."""
+        return await self._written(Form.PAGE, question)
+
+    async def _written(self, form: Form, question: Question) -> bytes:
         async with self._alone:
-            order = Order(question, self._folder, self._settings, self._host, self._clock())
+            now = self._clock()
+            order = Order(form, question, self._folder, self._settings, self._host, now)
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

@@ -9,7 +9,9 @@ PERIODS: Final = {"1h": 3600, "24h": 86400, "7d": 7 * 86400}
 """What reports are made over, in seconds."""
 USUAL_PERIOD: Final = "24h"
 PATH: Final = "/api/report"
-"""Where a monitor answers them."""
+"""Where a monitor answers them in JSON."""
+PAGE_PATH: Final = "/report"
+"""Where it answers them as a page."""
 
 
 class QuestionError(ValueError):

@@ -1,0 +1,1 @@
+"""What HTML pages have in common: their frame and their style. Nothing here knows what is shown."""

@@ -1,0 +1,52 @@
+"""Any reports there can be."""
+
+from hypothesis import strategies as st
+
+from stellwerk.metrics.model import Bound, Series, Thresholds
+from stellwerk.metrics.registry import QUANTILES, metric
+from stellwerk.metrics.report.figures import Figures
+from stellwerk.metrics.report.model import Durations, Line, Problem, Report
+from tests.unit.metrics.report.examples import NOON, histogram
+
+MARKUP = "</td><script>alert(1)</script><img src=x onerror='a\"b'>&amp;"
+"""A name that steers a browser which takes it for a part of the page."""
+
+_FIGURES = st.floats(-1e12, 1e12).map(lambda value: float(f"{value:.6g}"))
+_MAYBE = st.none() | _FIGURES
+
+
+@st.composite
+def lines(draw: st.DrawFn) -> Line:
+    key = draw(st.sampled_from(["system.cpu_percent", "own.lag_ms", "service.request_ms"]))
+    labels = [("instance", draw(st.text(max_size=40) | st.just(MARKUP)))]
+    shares = list(QUANTILES) if key == "service.request_ms" else [None]
+    share = draw(st.sampled_from(shares))
+    figures = st.builds(
+        Figures, st.integers(1, 10**6), _MAYBE, _FIGURES, _FIGURES, _FIGURES, _FIGURES
+    )
+    return Line(
+        draw(st.sampled_from(["", "db-1", "app-1"])),
+        Series(
+            metric(key), draw(st.sampled_from(["shop", "a service | odd", MARKUP])), tuple(labels)
+        ),
+        draw(st.builds(Thresholds, _MAYBE, _MAYBE, _MAYBE, st.sampled_from(Bound))),
+        draw(figures),
+        draw(_MAYBE),
+        draw(_FIGURES),
+        share,
+        Durations(histogram(1, 2), histogram(3), histogram()) if share else None,
+        draw(st.just(()) | st.tuples(_MAYBE, _FIGURES, _MAYBE)),
+    )
+
+
+def reports(hosts: int) -> st.SearchStrategy[Report]:
+    """Reports on so many hosts, with any names and figures."""
+    names = ["db-1", "app-1"][:hosts]
+    problems = st.builds(Problem, st.just("app-2"), st.text() | st.just(MARKUP))
+    return st.builds(
+        lambda found, unread: Report(
+            names, "24h", NOON, 20, sorted(found, key=lambda one: one.series.service), unread
+        ),
+        st.lists(lines(), max_size=5),
+        st.lists(problems, max_size=1),
+    )
