@@ -1,6 +1,7 @@
 """Clusters that several test modules share, each deployed once in a session."""
 
 import os
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -22,6 +23,8 @@ SIX = (
     Node("db-1", "198.18.0.41", ("databases", "monitors", "sentinels"), release="trixie"),
 )
 GROUPS = ("balancers", "apps", "caches", "sentinels", "databases", "monitors")
+KILLED_RUNS = 10
+FIRST_LINE, LAST_LINE = 4, 60  # of what a run prints, after which it is killed
 ONE = (
     Node(
         "solo",
@@ -67,15 +70,20 @@ def six(bare_six: Platform) -> Platform:
 
 @pytest.fixture(scope="session")
 def solo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One Debian 12 host in every group after one complete run by a user with sudo.
+    """One Debian 12 host in every group, deployed by a user with sudo; it takes slow requests too.
 
-    Its services take slow requests as well.
+    From a bare host on, run after run was killed at some point; the last one was complete.
     """
     skip_without_lab()
     platform = Platform(lab_name("solo"), ONE, tmp_path_factory.mktemp("solo"))
     allow_slow_requests(platform, canary_seconds=1)
     platform.lab.up()
     platform.lab.reset("bare")
+    points = random.Random(20240115)
+    for _ in range(KILLED_RUNS):
+        run = platform.begin(points.randint(FIRST_LINE, LAST_LINE))
+        run.kill()
+        run.wait()
     platform.deploy()
     yield platform
     platform.lab.down()
