@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab import requirements
+from tests.lab.encrypted import encrypted_cluster
 from tests.lab.errors import LabError
 from tests.lab.platform import Node, Platform
 from tests.lab.redis_cluster import CACHES, RedisCluster
@@ -99,3 +100,20 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
     platform.deploy()
     yield RedisCluster(platform)
     platform.lab.down()
+
+
+@pytest.fixture(scope="session")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Debian 12 with all services and, with Prometheus, Debian 13; TLS between them."""
+    skip_without_lab()
+    with encrypted_cluster(lab_name("tls"), tmp_path_factory.mktemp("tls")) as platform:
+        yield platform
+
+
+@pytest.fixture(scope="session")
+def swapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The same with Debian 12 in the place of 13."""
+    skip_without_lab()
+    folder = tmp_path_factory.mktemp("swapped")
+    with encrypted_cluster(lab_name("swapped"), folder, swapped=True) as platform:
+        yield platform
