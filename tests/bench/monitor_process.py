@@ -6,7 +6,6 @@ memory in megabytes, and how many series there are.
 """
 
 import asyncio
-import gc
 import sys
 import time
 from functools import partial
@@ -28,7 +27,7 @@ from stellwerk.metrics.collectors.system import SystemCollector
 from stellwerk.metrics.collectors.units import UnitCollector
 from stellwerk.metrics.exposition import Exposition
 from stellwerk.metrics.history.writer import HistoryWriter
-from stellwerk.metrics.monitor import plain
+from stellwerk.metrics.monitor import garbage, plain
 from stellwerk.metrics.monitor.daemon import Monitor, resident_bytes
 from stellwerk.metrics.reading import State
 from stellwerk.metrics.registry import Registry
@@ -54,7 +53,7 @@ async def main(folder: Path, sockets: str, redis_port: int, collections: int, pa
     opened = partial(HistoryWriter, folder / "history", keep_days=7, most_bytes=10**9)
     alerting = Alerting("bench", settings, Registry(settings), folder)
     found = Monitor(collectors, 15, 2, opened, alerting)
-    gc.freeze()
+    garbage.look_seldom()
     for _ in range(WARM_UP):
         await found.collect()
         await asyncio.sleep(pause)

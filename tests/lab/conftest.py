@@ -1,11 +1,13 @@
 """Clusters that several test modules share, each deployed once in a session."""
 
 import os
+import random
 from collections.abc import Iterator
 
 import pytest
 
 from tests.lab import requirements
+from tests.lab.encrypted import encrypted_cluster
 from tests.lab.errors import LabError
 from tests.lab.platform import Node, Platform
 from tests.lab.redis_cluster import CACHES, RedisCluster
@@ -22,6 +24,8 @@ SIX = (
     Node("db-1", "198.18.0.41", ("databases", "monitors", "sentinels"), release="trixie"),
 )
 GROUPS = ("balancers", "apps", "caches", "sentinels", "databases", "monitors")
+KILLED_RUNS = 10
+FIRST_LINE, LAST_LINE = 4, 60  # of what a run prints, after which it is killed
 ONE = (
     Node(
         "solo",
@@ -67,15 +71,20 @@ def six(bare_six: Platform) -> Platform:
 
 @pytest.fixture(scope="session")
 def solo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One Debian 12 host in every group after one complete run by a user with sudo.
+    """One Debian 12 host in every group, deployed by a user with sudo; it takes slow requests too.
 
-    Its services take slow requests as well.
+    From a bare host on, run after run was killed at some point; the last one was complete.
     """
     skip_without_lab()
     platform = Platform(lab_name("solo"), ONE, tmp_path_factory.mktemp("solo"))
     allow_slow_requests(platform, canary_seconds=1)
     platform.lab.up()
     platform.lab.reset("bare")
+    points = random.Random(20240115)
+    for _ in range(KILLED_RUNS):
+        run = platform.begin(points.randint(FIRST_LINE, LAST_LINE))
+        run.kill()
+        run.wait()
     platform.deploy()
     yield platform
     platform.lab.down()
@@ -91,3 +100,20 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
     platform.deploy()
     yield RedisCluster(platform)
     platform.lab.down()
+
+
+@pytest.fixture(scope="session")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """Debian 12 with all services and, with Prometheus, Debian 13; TLS between them."""
+    skip_without_lab()
+    with encrypted_cluster(lab_name("tls"), tmp_path_factory.mktemp("tls")) as platform:
+        yield platform
+
+
+@pytest.fixture(scope="session")
+def swapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The same with Debian 12 in the place of 13."""
+    skip_without_lab()
+    folder = tmp_path_factory.mktemp("swapped")
+    with encrypted_cluster(lab_name("swapped"), folder, swapped=True) as platform:
+        yield platform

@@ -138,6 +138,14 @@ class Platform:
             text=True,
         )
 
+    def begin(self, lines: int, *arguments: str) -> subprocess.Popen[str]:
+        """Begin a run of the whole deploy, and wait until it has printed so many lines."""
+        process = self.start(*arguments)
+        assert process.stdout is not None
+        for _, _ in zip(range(lines), process.stdout, strict=False):
+            pass
+        return process
+
     def deploy(self, *arguments: str) -> Outcome:
         """Run the whole deploy, which must succeed; `--data` and the like go into `arguments`."""
         outcome = self.run("-y", "--json", *arguments)

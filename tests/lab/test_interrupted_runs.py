@@ -116,8 +116,9 @@ def test_the_next_run_ends_in_what_is_declared(editor: Editor, name: str) -> Non
     chosen = random.Random(f"{SEED} {name}")
     edit = edits(number)
     editor.make(edit)
-    run = begun(editor, chosen.randint(FIRST_LINE, LAST_LINE))
-    STRIKES[name](editor.platform, run, chosen)
+    platform = editor.platform
+    run = platform.begin(chosen.randint(FIRST_LINE, LAST_LINE), *editor.arguments)
+    STRIKES[name](platform, run, chosen)
     run.kill()
     run.communicate()
     assert_completed(editor, edit)
@@ -140,15 +141,6 @@ def test_a_full_disk_leaves_what_serves_and_the_next_run_goes_through(six: Platf
         kept = {unit: found for unit, found in before.items() if unit.startswith(host)}
         assert kept.items() <= six.invocations().items()
     assert_completed(plain, Edit("as it was"))
-
-
-def begun(editor: Editor, lines: int) -> Run:
-    """A run that has printed so many lines."""
-    run = editor.platform.start(*editor.arguments)
-    assert run.stdout is not None
-    for _, _ in zip(range(lines), run.stdout, strict=False):
-        pass
-    return run
 
 
 def assert_completed(editor: Editor, edit: Edit) -> None:

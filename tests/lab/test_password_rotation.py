@@ -12,7 +12,6 @@ from tests.lab.edits_postgresql import ROLES
 from tests.lab.platform import Platform
 from tests.lab.test_edits import RATE, at_rest
 from tests.lab.test_instances import explain
-from tests.lab.test_interrupted_runs import begun
 from tests.lab.traffic import Door, Traffic
 from tests.lab.waiting import wait_until
 
@@ -107,7 +106,7 @@ def test_runs_that_are_killed_while_all_passwords_change_lock_nobody_out(
 
 def kill_at(editor: Editor, operation: str) -> None:
     """Start a run and kill it when an operation of this name has begun."""
-    run = begun(editor, 0)
+    run = editor.platform.start(*editor.arguments)
     assert run.stdout is not None
     reached = any(f"| {operation}" in line for line in run.stdout)
     run.kill()

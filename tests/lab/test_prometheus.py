@@ -7,20 +7,13 @@ from typing import Any
 import pytest
 
 from deploys.components.prometheus import ALERTMANAGER_UNIT, CONFIGURATION, DASHBOARD, UNIT
-from tests.lab.conftest import lab_name, skip_without_lab
-from tests.lab.platform import Node, Platform
+from tests.lab.encrypted import SERVING, WATCHING, WITHOUT_PROMETHEUS, declare_monitoring
+from tests.lab.platform import Platform
 from tests.lab.seeing import see
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
-WEB, DATA = "web-1", "data-1"
-INTERVAL = 2
-SETTINGS = f"""
-monitoring["interval_seconds"] = {INTERVAL}
-monitoring["alerts"] = {{"down_seconds": {INTERVAL}, "recovery_seconds": {INTERVAL}}}
-monitoring["prometheus"] = {{"enabled": True}}
-"""
 COMPONENT = "deploys/prometheus.py"
 SETTLE_SECONDS = 60.0
 ASK = "import sys, urllib.request as web; print(web.urlopen(sys.argv[1]).read().decode())"
@@ -28,42 +21,19 @@ PROMETHEUS, ALERTMANAGER = "http://127.0.0.1:9090", "http://127.0.0.1:9093"
 
 
 @pytest.fixture(
-    scope="module", params=["trixie", pytest.param("bookworm", marks=pytest.mark.thorough)]
+    scope="module", params=["encrypted", pytest.param("swapped", marks=pytest.mark.thorough)]
 )
-def platform(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Platform]:
-    """Debian 12 and 13; Prometheus on the one that is asked for."""
-    skip_without_lab()
-    other = {"bookworm": "trixie", "trixie": "bookworm"}[request.param]
-    nodes = (
-        Node(WEB, "198.18.0.81", ("balancers", "apps"), release=other),
-        Node(
-            DATA,
-            "198.18.0.82",
-            ("caches", "sentinels", "databases", "monitors"),
-            release=request.param,
-        ),
-    )
-    made = Platform(lab_name("prometheus"), nodes, tmp_path_factory.mktemp("prometheus"))
-    (made.folder / "group_data" / "tls.py").write_text("tls = {'enabled': True}\n")
-    declare(made)
-    made.lab.up()
-    made.lab.reset("bare")
-    made.deploy()
-    yield made
-    made.lab.down()
-
-
-def declare(platform: Platform, more: str = "") -> None:
-    """Set what the tests need, and something more."""
-    shipped = (platform.project / "group_data" / "monitoring.py").read_text()
-    (platform.folder / "group_data" / "monitoring.py").write_text(shipped + SETTINGS + more)
+def platform(request: pytest.FixtureRequest) -> Iterator[Platform]:
+    """With Prometheus on Debian 13, and on Debian 12. At the end it is switched off."""
+    found: Platform = request.getfixturevalue(request.param)
+    yield found
+    declare_monitoring(found, WITHOUT_PROMETHEUS)
+    found.deploy()
 
 
 def asked(platform: Platform, url: str) -> Any:
     """What a daemon on the host of the monitors answers."""
-    return json.loads(platform.shell(DATA, f"python3 -c '{ASK}' '{url}'"))
+    return json.loads(platform.shell(WATCHING.name, f"python3 -c '{ASK}' '{url}'"))
 
 
 def settles(condition: Callable[[], bool]) -> bool:
@@ -85,8 +55,8 @@ def alerts(platform: Platform) -> set[tuple[str, str, str]]:
 
 def started(platform: Platform) -> dict[str, str]:
     """The present start of each daemon."""
-    found = platform.invocations(DATA)
-    return {unit: found[f"{DATA} {unit}"] for unit in (UNIT, ALERTMANAGER_UNIT)}
+    found = platform.invocations(WATCHING.name)
+    return {unit: found[f"{WATCHING.name} {unit}"] for unit in (UNIT, ALERTMANAGER_UNIT)}
 
 
 def test_a_real_prometheus_scrapes_all_hosts(platform: Platform) -> None:
@@ -110,43 +80,45 @@ def test_every_rule_can_be_evaluated(platform: Platform) -> None:
 
 
 def test_an_alert_reaches_alertmanager_and_clears(platform: Platform) -> None:
-    expected = ("HaproxyAvailability", WEB, "critical")
-    platform.shell(WEB, "systemctl stop haproxy")
+    expected = ("HaproxyAvailability", SERVING.name, "critical")
+    platform.shell(SERVING.name, "systemctl stop haproxy")
     try:
         assert settles(lambda: expected in alerts(platform)), alerts(platform)
     finally:
-        platform.shell(WEB, "systemctl start haproxy")
+        platform.shell(SERVING.name, "systemctl start haproxy")
     assert settles(lambda: expected not in alerts(platform)), alerts(platform)
 
 
 def test_a_monitor_that_is_away_is_an_alert(platform: Platform) -> None:
-    expected = ("StellwerkMonitorDown", WEB, "critical")
-    platform.shell(WEB, "systemctl stop stellwerk-monitor")
+    expected = ("StellwerkMonitorDown", SERVING.name, "critical")
+    platform.shell(SERVING.name, "systemctl stop stellwerk-monitor")
     try:
         assert settles(lambda: expected in alerts(platform)), alerts(platform)
     finally:
-        platform.shell(WEB, "systemctl start stellwerk-monitor")
+        platform.shell(SERVING.name, "systemctl start stellwerk-monitor")
     assert settles(lambda: expected not in alerts(platform)), alerts(platform)
 
 
 def test_nobody_else_can_ask_it(platform: Platform) -> None:
-    listening = platform.shell(DATA, "ss -Hltn '( sport = :9090 or sport = :9093 )'")
+    listening = platform.shell(WATCHING.name, "ss -Hltn '( sport = :9090 or sport = :9093 )'")
     assert {line.split()[3] for line in listening.splitlines()} == {
         "127.0.0.1:9090",
         "127.0.0.1:9093",
     }
-    assert not platform.shell(DATA, "ss -Hltn 'sport = :9094'")
+    assert not platform.shell(WATCHING.name, "ss -Hltn 'sport = :9094'")
 
 
 def test_what_is_deployed_is_as_declared(platform: Platform) -> None:
     drift = see(platform, "drift")
     assert drift.code == 0, drift.output
-    assert json.loads(platform.shell(DATA, f"cat {DASHBOARD}"))["panels"]
+    assert json.loads(platform.shell(WATCHING.name, f"cat {DASHBOARD}"))["panels"]
 
 
 def test_a_new_threshold_is_in_force_without_a_restart(platform: Platform) -> None:
     before = started(platform)
-    declare(platform, 'monitoring["thresholds"] = {"system": {"cpu_percent": {"critical": 99}}}\n')
+    declare_monitoring(
+        platform, 'monitoring["thresholds"] = {"system": {"cpu_percent": {"critical": 99}}}\n'
+    )
     outcome = platform.run("-y", deploy=COMPONENT)
     assert outcome.code == 0, outcome.output
     rules = json.dumps(asked(platform, f"{PROMETHEUS}/api/v1/rules"))
@@ -157,7 +129,7 @@ def test_a_new_threshold_is_in_force_without_a_restart(platform: Platform) -> No
 def test_a_refused_configuration_leaves_the_old_in_force(platform: Platform) -> None:
     before = started(platform)
     (platform.folder / "alerts.yml").write_text("route: {receiver: nobody-knows}\n")
-    declare(platform, 'monitoring["prometheus"]["alertmanager_file"] = "alerts.yml"\n')
+    declare_monitoring(platform, 'monitoring["prometheus"]["alertmanager_file"] = "alerts.yml"\n')
     outcome = platform.run("-y", deploy=COMPONENT)
     assert outcome.code != 0
     assert "refused by amtool, so the present configuration serves on" in outcome.output
@@ -167,15 +139,15 @@ def test_a_refused_configuration_leaves_the_old_in_force(platform: Platform) -> 
 
 
 def test_what_is_switched_off_goes_and_its_history_stays(platform: Platform) -> None:
-    declare(platform, 'monitoring["prometheus"]["enabled"] = False\n')
+    declare_monitoring(platform, WITHOUT_PROMETHEUS)
     outcome = platform.run("-y", deploy="deploys/removal.py")
     assert outcome.code == 0, outcome.output
     states = platform.shell(
-        DATA, f"systemctl is-active {UNIT} {ALERTMANAGER_UNIT}; true", check=False
+        WATCHING.name, f"systemctl is-active {UNIT} {ALERTMANAGER_UNIT}; true", check=False
     )
     assert set(states.split()) == {"inactive"}
-    assert not platform.shell(DATA, f"ls {CONFIGURATION} {DASHBOARD}", check=False)
-    assert platform.shell(DATA, "ls /var/lib/prometheus/metrics2")
+    assert not platform.shell(WATCHING.name, f"ls {CONFIGURATION} {DASHBOARD}", check=False)
+    assert platform.shell(WATCHING.name, "ls /var/lib/prometheus/metrics2")
 
 
 def _quoted(query: str) -> str:

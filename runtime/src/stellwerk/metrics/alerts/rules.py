@@ -1,5 +1,6 @@
 """Which series are judged, and how long a value has to last before it counts. Pure."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,13 +31,20 @@ class Rules:
         self._settings = settings
         self._known: dict[str, Rule | None] = {}
 
-    def rule(self, series: Series) -> Rule | None:
-        """The rule of a series; None if it is not judged."""
-        try:
-            return self._known[series.key]
-        except KeyError:
-            found = self._known[series.key] = self._rule(series)
-            return found
+    def judged(
+        self, values: Iterable[tuple[Series, float]]
+    ) -> Iterator[tuple[Series, float, Rule]]:
+        """The values of series that are judged, each with its rule. Most series are not."""
+        known = self._known
+        for series, value in values:
+            key = series.key
+            rule = known[key] if key in known else self._begin(series)
+            if rule is not None:
+                yield series, value, rule
+
+    def _begin(self, series: Series) -> Rule | None:
+        rule = self._known[series.key] = self._rule(series)
+        return rule
 
     def _rule(self, series: Series) -> Rule | None:
         thresholds = self._registry.thresholds(series)

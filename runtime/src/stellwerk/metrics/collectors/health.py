@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from stellwerk.host.local_http import Answer, AnswerError, LocalHttp
 from stellwerk.host.unit import Activity, Unit
-from stellwerk.metrics.collectors.collector import Samples, Trouble, available
+from stellwerk.metrics.collectors.collector import Trouble, available
 from stellwerk.metrics.collectors.instances import Instances, service_and_port
 from stellwerk.metrics.declarations import service as metrics
 from stellwerk.metrics.model import Sample, Series, Source
@@ -128,7 +128,8 @@ class _Endpoint:
         self.service = service
         self.http = LocalHttp(port, _AGENT)
         self._instance = instance
-        self._samples = Samples(service, instance=instance)
+        self._availability = metrics.AVAILABILITY.series(service, instance=instance)
+        self._response_time = metrics.RESPONSE_TIME.series(service, instance=instance)
         self._own: dict[str, Series] = {}
 
     def reading(
@@ -149,13 +150,13 @@ class _Endpoint:
         else:
             answer = future.result()
             duration = answer.seconds
-            samples += self._samples.of(((metrics.RESPONSE_TIME, 1000 * answer.seconds),))
+            samples.append(Sample(self._response_time, 1000 * answer.seconds))
             if answer.status == 200:
                 samples += self._numbers(answer.body, gaps)
             else:
                 state = State.DOWN
                 error = f"{self._question(paths)} was answered with status {answer.status}"
-        samples += available(self._samples.series(metrics.AVAILABILITY), state)
+        samples += available(self._availability, state)
         return Reading(
             Source.SERVICE,
             self._instance,

@@ -4,7 +4,6 @@ redis-py would be a sixth of the monitor's memory, for one command a collection.
 """
 
 import asyncio
-import re
 import ssl
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,7 +11,6 @@ from typing import Any, Final
 import hiredis
 
 _READ_BYTES: Final = 65536
-_FIELD: Final = re.compile(r"^(\w+):([^\r\n]*)", re.MULTILINE)
 
 
 class RedisError(Exception):
@@ -91,4 +89,5 @@ async def connect(access: RedisAccess) -> RedisConnection:
 
 def fields(info: str) -> dict[str, str]:
     """The `name:value` lines of an answer to INFO."""
-    return dict(_FIELD.findall(info))
+    parted = [line.partition(":") for line in info.split("\r\n")]
+    return {name: value for name, colon, value in parted if colon}

@@ -7,7 +7,6 @@ second.
 import logging
 from collections.abc import Callable, Iterable
 from functools import partial
-from itertools import groupby
 from pathlib import Path
 
 from stellwerk.metrics.history.current import Current
@@ -36,7 +35,8 @@ class HistoryWriter:
         except OSError as error:
             raise HistoryError(f"{folder}: {error.strerror}; the history needs a folder") from None
         self._current = self._opened()
-        self._times = set(self._current.times())
+        # Of the collections that are not packed yet, by their block.
+        self._times = _by_block(self._current.times())
 
     def write(
         self, at: float, samples: Iterable[Sample], observed: Iterable[Observed] = ()
@@ -50,7 +50,7 @@ class HistoryWriter:
         samples, observed = list(samples), list(observed)
         trouble = self._pack_before(time)
         self._mended(lambda: self._current.write(time, samples, observed))
-        self._times.add(time)
+        self._times.setdefault(block_of(time), set()).add(time)
         if trouble is not None:
             raise trouble
 
@@ -64,29 +64,29 @@ class HistoryWriter:
 
     def _free(self, time: int) -> int:
         """The time, or the next one that no collection has: a clock may be set back."""
-        while time in self._times:
+        while time in self._times.get(block_of(time), ()):
             time += 1
         return time
 
     def _pack_before(self, time: int) -> HistoryError | None:
         """Pack what is of other hours than this one; the error if that fails."""
-        others = sorted(one for one in self._times if block_of(one) != block_of(time))
+        now = block_of(time)
+        others = sorted(one for one in self._times.items() if one[0] != now)
         try:
-            for _, times in groupby(others, block_of):
-                self._mended(partial(self._pack, list(times)))
+            for block, times in others:
+                self._mended(partial(self._pack, block, min(times), max(times)))
             if others:
                 self._tidy(time)
         except HistoryError as error:
             return error
         return None
 
-    def _pack(self, times: list[int]) -> None:
-        first, last = times[0], times[-1]
+    def _pack(self, block: int, first: int, last: int) -> None:
         rows = self._current.rows(first, last)
         if rows.times:
             add(self._folder.day(day_of(first / 1000)), rows)
         self._current.remove(first, last)
-        self._times.difference_update(times)
+        self._times.pop(block, None)  # with a damaged file all were forgotten
 
     def _tidy(self, time: int) -> None:
         try:
@@ -118,3 +118,10 @@ class HistoryWriter:
     def _set_aside(self, error: DamagedError) -> None:
         _log.warning("%s; it is set aside and a new one begun", error)
         self._folder.set_aside(error.path)
+
+
+def _by_block(times: Iterable[int]) -> dict[int, set[int]]:
+    found: dict[int, set[int]] = {}
+    for time in times:
+        found.setdefault(block_of(time), set()).add(time)
+    return found

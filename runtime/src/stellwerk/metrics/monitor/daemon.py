@@ -6,16 +6,16 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Final
 
 from stellwerk import notify
+from stellwerk.host import kernel_file
 from stellwerk.metrics.alerting import Alerting
 from stellwerk.metrics.collectors.collector import Collector, Samples
 from stellwerk.metrics.declarations import monitor as metrics
 from stellwerk.metrics.history.errors import HistoryError
 from stellwerk.metrics.history.writer import HistoryWriter
-from stellwerk.metrics.model import Metric, Sample, Source
+from stellwerk.metrics.model import Metric, Sample, Series, Source
 from stellwerk.metrics.monitor.collection import Collection, ticks
 from stellwerk.metrics.monitor.latest import Latest
 from stellwerk.metrics.reading import Observed, Reading, State
@@ -160,7 +160,7 @@ class _Own:
     def __init__(self) -> None:
         self.history_bytes: int | None = None
         self._samples = Samples()
-        self._subjects: dict[tuple[str, str], Samples] = {}
+        self._subjects: dict[tuple[str, str], tuple[Series, Series]] = {}
         self._receivers: dict[str, Samples] = {}
 
     def reading(self, at: float, readings: Iterable[Reading], alerting: Alerting) -> Reading:
@@ -181,20 +181,23 @@ class _Own:
         return Reading(Source.MONITOR, OWN, at, 0.0, State.UP, samples=tuple(samples))
 
     def _of(self, reading: Reading) -> list[Sample]:
-        key = (reading.source.value, reading.subject)
+        key = (reading.source, reading.subject)
         if key not in self._subjects:
-            self._subjects[key] = Samples(source=key[0], subject=key[1])
-        return self._subjects[key].of(
-            (
-                (metrics.READABLE, float(reading.state is State.UP)),
-                (metrics.COLLECTION, 1000 * reading.duration),
+            labels = {"source": reading.source.value, "subject": reading.subject}
+            self._subjects[key] = (
+                metrics.READABLE.series(**labels),
+                metrics.COLLECTION.series(**labels),
             )
-        )
+        readable, collection = self._subjects[key]
+        return [
+            Sample(readable, float(reading.state is State.UP)),
+            Sample(collection, 1000 * reading.duration),
+        ]
 
 
-def resident_bytes(statistics: Path = Path("/proc/self/statm")) -> int:
+def resident_bytes() -> int:
     """The memory this process has resident."""
-    return int(statistics.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    return int(kernel_file.read("/proc/self/statm").split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 def _megabytes(size: int | None) -> float | None:

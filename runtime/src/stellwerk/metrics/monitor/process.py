@@ -1,7 +1,6 @@
 """The monitor as a process: its settings, HTTP port, signals and watchdog."""
 
 import asyncio
-import gc
 import logging
 import signal
 import sys
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from stellwerk import notify
 from stellwerk.metrics.alerting import Alerting
 from stellwerk.metrics.history.writer import HistoryWriter
-from stellwerk.metrics.monitor import certificate, plain, sources
+from stellwerk.metrics.monitor import certificate, garbage, plain, sources
 from stellwerk.metrics.monitor.api import Api
 from stellwerk.metrics.monitor.daemon import Monitor
 from stellwerk.metrics.monitor.http_server import HttpServer
@@ -35,7 +34,7 @@ def main(settings: Path, state: Path) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
         host = plain.load(settings)
-        gc.freeze()  # what is imported stays: no need to look at it again and again
+        garbage.look_seldom()
         asyncio.run(serve(host, state))
     except (plain.SettingsUnreadableError, ListenError) as error:
         sys.exit(str(error))
