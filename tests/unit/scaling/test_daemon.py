@@ -22,6 +22,7 @@ from stellwerk.instances.model import InstanceKey
 from stellwerk.scaling.ledger import APPLICATION, ScalingLedger
 from stellwerk.scaling.scaler import daemon
 from stellwerk.scaling.scaler.daemon import Scaler
+from stellwerk.scaling.scaler.figures import Figures, Standing
 from stellwerk.scaling.scaler.notices import Kind, Notice
 from stellwerk.scaling.scaler.settings_file import SettingsFile
 from stellwerk.scaling.scaler.source import HealthAnswers, Target, numbers
@@ -53,6 +54,17 @@ class Silent:
         return {}
 
 
+class Unread(Figures):
+    """Figures that no monitor reads: they keep what the scaler said of itself."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("unread"))
+        self.standings: list[Standing] = []
+
+    def write(self, standing: Standing) -> None:
+        self.standings.append(standing)
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "PULSE_SECONDS", 0.05)
@@ -72,7 +84,13 @@ async def scaling(
         )
 
     host = parts.pop("host", None) or host_file(check_interval_seconds=1)
-    scaler = Scaler(lambda: host, connect, parts.get("source", Silent()), parts.get("outputs", []))
+    scaler = Scaler(
+        lambda: host,
+        connect,
+        parts.get("source", Silent()),
+        parts.get("outputs", []),
+        parts.get("figures") or Unread(),
+    )
     task = asyncio.ensure_future(scaler.run())
     try:
         yield task
@@ -161,9 +179,16 @@ def test_of_two_one_judges_and_the_other_takes_over_when_it_ends(shop: LedgerSer
     serve(shop, cpu=50)
 
     async def act() -> None:
-        async with scaling(shop, "mon-1") as one, scaling(shop, "mon-2") as other:
+        said = {"mon-1": Unread(), "mon-2": Unread()}
+        async with (
+            scaling(shop, "mon-1", figures=said["mon-1"]) as one,
+            scaling(shop, "mon-2", figures=said["mon-2"]) as other,
+        ):
             await until(lambda: decisions(shop) > 1)
             (first,) = await asyncio.to_thread(leader, shop)
+            (second,) = said.keys() - {first}
+            assert {*said[first].standings} == {Standing.LEADS}
+            assert {*said[second].standings} == {Standing.STANDS_BY}
             leads = one if first == "mon-1" else other
             leads.cancel()
             await until(lambda: leader(shop) not in ([], [first]))
@@ -177,10 +202,11 @@ def test_a_ledger_that_goes_and_comes_back_changes_nothing(own_server: LedgerSer
     serve(own_server, cpu=50)
 
     async def act() -> None:
-        async with scaling(own_server, "mon-1") as task:
+        figures = Unread()
+        async with scaling(own_server, "mon-1", figures=figures) as task:
             await until(lambda: decisions(own_server) > 0)
             await asyncio.to_thread(stop, own_server.server)
-            await asyncio.sleep(0.3)
+            await until(lambda: Standing.AWAY in figures.standings)
             await asyncio.to_thread(start, own_server.server)
             before = decisions(own_server)
             await until(lambda: decisions(own_server) > before)
@@ -351,6 +377,7 @@ def test_the_program_leads_says_so_to_systemd_and_ends_on_sigterm(
         process = program(
             tmp_path / "settings.yaml",
             CREDENTIALS_DIRECTORY=str(tmp_path),
+            RUNTIME_DIRECTORY=str(tmp_path),
             NOTIFY_SOCKET=str(tmp_path / "notify"),
         )
         try:
