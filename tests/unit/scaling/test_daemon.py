@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from stellwerk.scaling.scaler.notices import Kind, Notice
 from stellwerk.scaling.scaler.settings_file import SettingsFile
 from stellwerk.scaling.scaler.source import HealthAnswers, Target, numbers
 from stellwerk.settings.scaling import Route
-from tests.unit.instances.ledger_server import LEDGER, PASSWORD, LedgerServer
+from tests.unit.instances.ledger_server import DATABASE, LEDGER, PASSWORD, LedgerServer
 from tests.unit.instances.test_ledger_away import start, stop
 from tests.unit.scaling.clusters import document, host_file
 
@@ -214,6 +214,59 @@ def test_a_ledger_that_goes_and_comes_back_changes_nothing(own_server: LedgerSer
 
     run(act)
     assert wanted(own_server) == 2
+
+
+STEPS = """
+    CREATE SCHEMA stepped;
+    CREATE TABLE stepped.clock AS SELECT interval '0' AS by;
+    GRANT USAGE ON SCHEMA stepped TO PUBLIC;
+    GRANT SELECT ON stepped.clock TO PUBLIC;
+"""
+STEPPED = """
+    CREATE FUNCTION stepped.{name}() RETURNS timestamptz LANGUAGE sql VOLATILE
+    AS 'SELECT pg_catalog.{name}() + by FROM stepped.clock';
+"""
+
+
+@pytest.fixture
+def step(shop: LedgerServer) -> Iterator[Callable[[float], None]]:
+    """Sets the clock of a ledger on by so many seconds, as its statements see it: that of the
+    machine is everybody's.
+    """
+    functions = (STEPPED.format(name=name) for name in ("now", "clock_timestamp"))
+    shop.psql(STEPS + "".join(functions))
+    shop.psql(f"ALTER DATABASE {DATABASE} SET search_path = stepped, pg_catalog, public")
+    try:
+        yield lambda seconds: (
+            shop.psql(f"UPDATE stepped.clock SET by = interval '{seconds} s'") and None
+        )
+    finally:
+        shop.psql(f"ALTER DATABASE {DATABASE} RESET search_path")
+        shop.psql("DROP SCHEMA stepped CASCADE")
+
+
+@pytest.mark.parametrize("by", [7200, -7200])
+def test_when_the_ledgers_clock_is_set_nothing_shrinks_and_orders_keep_their_length(
+    shop: LedgerServer, step: Callable[[float], None], by: float
+) -> None:
+    serve(shop, cpu=50)
+    shop.psql(
+        "INSERT INTO stellwerk.scaling_orders (service, instances, until)"
+        " VALUES ('shop', 5, now() + interval '1 hour')"
+    )
+    left = "SELECT extract(epoch FROM until - now()) FROM stellwerk.scaling_orders"
+
+    async def act() -> None:
+        async with scaling(shop, "mon-1"):
+            await until(lambda: wanted(shop) == 5)
+            step(by)
+            await until(lambda: 3000 < float(shop.psql(left)) <= 3600)
+            before = decisions(shop)
+            await until(lambda: decisions(shop) > before + 1)
+
+    run(act)
+    assert wanted(shop) == 5
+    assert shop.psql("SELECT count(*) FROM stellwerk.samples") == "0\n"
 
 
 def test_an_order_is_followed_at_once_and_remembered_by_the_next_scaler(
