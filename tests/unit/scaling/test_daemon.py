@@ -367,7 +367,13 @@ def test_health_answers_are_read_and_those_that_fail_are_left_out() -> None:
             return web.json_response({"metrics": {"queue_length": 3, "name": "x", "on": True}})
 
         application = web.Application()
+
+        async def plain(request: web.Request) -> web.Response:
+            del request
+            return web.Response(text="ok")
+
         application.router.add_get("/health", health)
+        application.router.add_get("/no-metrics", plain)
         runner = web.AppRunner(application)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -379,8 +385,12 @@ def test_health_answers_are_read_and_those_that_fail_are_left_out() -> None:
                 Target(key, "127.0.0.1", "/health"),
                 Target(InstanceKey("shop", 1), "127.0.0.1", "/health"),
                 Target(InstanceKey("cart", port), "127.0.0.1", "/nothing"),
+                Target(InstanceKey("wall", port), "127.0.0.1", "/no-metrics"),
             ]
-            assert await HealthAnswers().metrics(targets) == {key: {"queue_length": 3.0}}
+            assert await HealthAnswers().metrics(targets) == {
+                key: {"queue_length": 3.0},
+                InstanceKey("wall", port): {},
+            }
         finally:
             await runner.cleanup()
 

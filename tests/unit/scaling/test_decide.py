@@ -233,6 +233,13 @@ def test_the_number_stays_within_its_bounds() -> None:
     assert least.held_by(Hold.MINIMUM)
 
 
+@pytest.mark.parametrize("count", [1, 2])
+def test_at_its_minimum_nothing_else_is_said_to_hold_a_service_back(count: int) -> None:
+    rests = policy(count, stabilization_down_seconds=300, cooldown_down_seconds=300)
+    decision = decide(rests, observed(1, count), changed(10, count + 1, count), NOW)
+    assert [one.by for one in decision.held] == [Hold.MINIMUM]
+
+
 def test_a_service_that_an_operator_set_to_nothing_is_left_alone() -> None:
     assert decide(policy(), observed(None, 0), State(), NOW).held_by(Hold.SWITCHED_OFF)
 

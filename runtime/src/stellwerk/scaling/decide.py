@@ -89,6 +89,9 @@ class _Judgement:
         alarm = emergency.alarm(self.look, self.state.emergency)
         self.count = recommended
         self.cause = demand.text if demand else self._calm()
+        floor = self._floor()
+        if self.count < self.current <= floor.instances:
+            self._hold(Hold.MINIMUM, f"{floor.instances} is {floor.reason}")
         self._stabilize(urgent=bool(demand and demand.urgent))
         if self.count > self.current:
             self._restrain_rise(urgent=bool(demand and demand.urgent))
@@ -96,7 +99,6 @@ class _Judgement:
             self._restrain_fall(alarm)
         by_rules = self.count != self.current
         ceiling = self._raise_for(alarm)
-        floor = self._floor()
         demanded = max(recommended, floor.instances, alarm.wanted if alarm else 0)
         self._bound(floor, ceiling, recommended)
         state = self._remember(recommended, floor, alarm, by_rules=by_rules)
@@ -177,10 +179,11 @@ class _Judgement:
         )
         if count == self.count:
             return
-        way, seconds = ("less", wait) if self.count < self.current else ("more", up_seconds)
-        self._hold(
-            Hold.STABILIZATION, f"{way} has not been demanded for {seconds:.0f} s yet", count
-        )
+        if self.count < self.current:
+            text = f"fewer have been enough for less than {wait:.0f} s"
+        else:
+            text = f"more have been needed for less than {up_seconds:.0f} s"
+        self._hold(Hold.STABILIZATION, text, count)
 
     def _restrain_rise(self, *, urgent: bool) -> None:
         rules, changes = self.policy.rules, self.state.changes

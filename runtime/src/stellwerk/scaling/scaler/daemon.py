@@ -190,13 +190,14 @@ class Scaler:
             await asyncio.sleep(max(0.0, self._settings.monitoring.interval_seconds - took))
 
     async def _targets(self, connection: Connection) -> list[Target]:
-        """The instances that serve and whose metrics somebody wants."""
+        """The instances that serve and whose metrics somebody wants, or that nobody else asks."""
         snapshot = await read_snapshot(connection)
-        services = self._settings.services
+        services, rulebook = self._settings.services, self._rulebook
+        asked = rulebook.judged | (services.keys() - rulebook.surroundings.checked)
         return [
             Target(key, one.address, services[key.service].health_path)
             for key, one in snapshot.instances.items()
-            if one.state is State.READY and key.service in self._rulebook.judged & services.keys()
+            if one.state is State.READY and key.service in asked & services.keys()
         ]
 
     # Foreseeing.
