@@ -60,6 +60,7 @@ PARTS = (
         users=(scaler.USER,),
         folders=(scaler.STATE,),
     ),
+    Part("scaling dashboard", ("scaling-dashboard",), scaler.has_dashboard),
     Part(
         "nginx",
         ("nginx", "nginx-upstreams"),

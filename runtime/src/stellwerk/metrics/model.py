@@ -29,6 +29,7 @@ class Source(StrEnum):
     POSTGRESQL = "postgresql"
     REDIS = "redis"
     SENTINEL = "sentinel"
+    AUTO_SCALING = "auto_scaling"
     MONITOR = "monitor"
     """The monitor itself."""
 

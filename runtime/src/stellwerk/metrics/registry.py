@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from stellwerk.metrics.declarations import (
+    auto_scaling,
     haproxy,
     monitor,
     nginx,
@@ -39,6 +40,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     *postgresql.METRICS,
     *redis.METRICS,
     *sentinel.METRICS,
+    *auto_scaling.METRICS,
     *monitor.METRICS,
 )
 """Every declared metric. The numbers of services come in addition, see `metric`."""
@@ -82,6 +84,10 @@ class Registry:
     def deviation_percent(self) -> float:
         """A latest value further off its baseline is pointed out."""
         return self._settings.monitoring.reports.deviation_percent
+
+    def is_exposed(self, source: Source) -> bool:
+        """Whether Prometheus is told of a source: of the scaler where the settings want it."""
+        return source is not Source.AUTO_SCALING or self._settings.scaling.export.prometheus.enabled
 
     def thresholds(self, series: Series) -> Thresholds:
         """The thresholds and the baseline of a series; NO_THRESHOLDS where nothing is said."""
