@@ -2,7 +2,6 @@
 again, through HAProxy and through nginx at once. Part of `python -m tests.bench scaling`.
 """
 
-import shlex
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Final
 from tests.bench.deploys import DEBIAN_12
 from tests.bench.table import Figure
 from tests.lab.platform import Platform
+from tests.lab.scaled import AT_ANY_HOUR, CORE, FRONTEND, LOOK_SECONDS, ask
 from tests.lab.traffic import Door, Traffic, allow_slow_requests, doors
 from tests.lab.waiting import wait_until
 
@@ -36,16 +36,10 @@ _RULES: Final = {
     "step_up": 2,
     "step_down": 2,
 }
-_ALWAYS: Final = {"minimum_factor": 1.0}
-# As shipped, the least that is enough depends on the hour and the season.
 _SCALING: Final = {
     "check_interval_seconds": _INTERVAL_SECONDS,
-    "services": {"aktienanalyse-core": _RULES, "aktienanalyse-frontend": _RULES},
-    "schedule": {
-        "windows": {"business_hours": _ALWAYS, "weekends": _ALWAYS},
-        "minimum_factor_otherwise": 1.0,
-    },
-    "predictive": {"events": {"market_open": _ALWAYS, "earnings_season": _ALWAYS}},
+    "services": {CORE: _RULES, FRONTEND: _RULES},
+    **AT_ANY_HOUR,
 }
 # When the rule's measure was above its threshold, and what came of it, by the ledger's clock.
 _FIRST_ADDED: Final = """
@@ -128,7 +122,9 @@ def _measured(platform: Platform, folder: Path) -> Iterator[Figure]:
             most = {way.name: _wanted(platform, way.service) for way in ways}
         began = time.monotonic()
         settled = wait_until(
-            lambda: all(_wanted(platform, way.service) == _LEAST for way in ways), _SETTLE_SECONDS
+            lambda: all(_wanted(platform, way.service) == _LEAST for way in ways),
+            _SETTLE_SECONDS,
+            LOOK_SECONDS,
         )
         seconds = time.monotonic() - began
     for way in ways:
@@ -161,7 +157,7 @@ def _figures(way: Door, stairs: list[Traffic], added: _Added, most: int) -> Iter
 
 
 def _first_added(platform: Platform, service: str) -> _Added:
-    found = _ask(
+    found = ask(
         platform,
         _FIRST_ADDED.format(service=service, up_above=_UP_ABOVE, period=_PERIOD_SECONDS),
     )
@@ -170,9 +166,4 @@ def _first_added(platform: Platform, service: str) -> _Added:
 
 def _wanted(platform: Platform, service: str) -> int:
     query = f"SELECT sum(instances) FROM stellwerk.desired WHERE service = '{service}'"
-    return int(_ask(platform, query))
-
-
-def _ask(platform: Platform, query: str) -> str:
-    command = f"sudo -u postgres psql -qXtAd aktienanalyse -c {shlex.quote(query)}"
-    return platform.shell("db-1", f"cd / && {command}")
+    return int(ask(platform, query))

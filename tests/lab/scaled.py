@@ -28,14 +28,17 @@ QUICK = {
 }
 # As shipped, what is enough depends on the hour and the season.
 ALWAYS = {"minimum_factor": 1.0}
-SCALING = {
-    "check_interval_seconds": CHECK_SECONDS,
-    "services": {CORE: QUICK, FRONTEND: QUICK},
+AT_ANY_HOUR = {
     "schedule": {
         "windows": {"business_hours": ALWAYS, "weekends": ALWAYS},
         "minimum_factor_otherwise": 1.0,
     },
     "predictive": {"events": {"market_open": ALWAYS, "earnings_season": ALWAYS}},
+}
+SCALING = {
+    "check_interval_seconds": CHECK_SECONDS,
+    "services": {CORE: QUICK, FRONTEND: QUICK},
+    **AT_ANY_HOUR,
 }
 SETTINGS = f"""
 scaling = {SCALING!r}

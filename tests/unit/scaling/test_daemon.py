@@ -237,8 +237,10 @@ def step(shop: LedgerServer) -> Iterator[Callable[[float], None]]:
     shop.psql(STEPS + "".join(functions))
     shop.psql(f"ALTER DATABASE {DATABASE} SET search_path = stepped, pg_catalog, public")
     try:
-        yield lambda seconds: (
-            shop.psql(f"UPDATE stepped.clock SET by = interval '{seconds} s'") and None
+        yield (
+            lambda seconds: (
+                shop.psql(f"UPDATE stepped.clock SET by = interval '{seconds} s'") and None
+            )
         )
     finally:
         shop.psql(f"ALTER DATABASE {DATABASE} RESET search_path")
