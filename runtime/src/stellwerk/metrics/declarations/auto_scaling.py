@@ -14,7 +14,10 @@ AVAILABILITY: Final = Metric(
     Source.AUTO_SCALING, "availability", Unit.FLAG, "1 while this host's scaler runs, otherwise 0."
 )
 LEADS: Final = Metric(
-    Source.AUTO_SCALING, "leads", Unit.FLAG, "1 for the scaler that judges, 0 for one that stands by."
+    Source.AUTO_SCALING,
+    "leads",
+    Unit.FLAG,
+    "1 for the scaler that judges, 0 for one that stands by.",
 )
 DECISIONS: Final = Metric(
     Source.AUTO_SCALING,
