@@ -77,7 +77,7 @@ class _Judgement:
         most = max(self.policy.maximum, self.policy.emergency.max_instances)
         self.count = min(instances, most)
         left = (self.state.override.until if self.state.override else self.now) - self.now
-        self.cause = f"an operator has set it for another {left / 60:.0f} min"
+        self.cause = f"an operator has set it to {instances} for another {left / 60:.0f} min"
         raised = self.count if self.count > self.policy.maximum else None
         state = replace(self.state, raised_maximum=raised)
         return self._decided(instances, self._with_change(state, by_rules=False))
