@@ -13,7 +13,7 @@ from typing import Final
 from tests.bench.deploys import DEBIAN_12
 from tests.bench.table import Figure
 from tests.lab.platform import Platform
-from tests.lab.scaled import AT_ANY_HOUR, CORE, FRONTEND, LOOK_SECONDS, ask
+from tests.lab.scaled import CORE, FRONTEND, LOOK_SECONDS, ask
 from tests.lab.traffic import Door, Traffic, allow_slow_requests, doors
 from tests.lab.waiting import wait_until
 
@@ -39,7 +39,6 @@ _RULES: Final = {
 _SCALING: Final = {
     "check_interval_seconds": _INTERVAL_SECONDS,
     "services": {CORE: _RULES, FRONTEND: _RULES},
-    **AT_ANY_HOUR,
 }
 # When the rule's measure was above its threshold, and what came of it, by the ledger's clock.
 _FIRST_ADDED: Final = """

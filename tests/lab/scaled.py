@@ -26,20 +26,7 @@ QUICK = {
     "stabilization_down_seconds": 15,
     "regret_seconds": 0,
 }
-# As shipped, what is enough depends on the hour and the season.
-ALWAYS = {"minimum_factor": 1.0}
-AT_ANY_HOUR = {
-    "schedule": {
-        "windows": {"business_hours": ALWAYS, "weekends": ALWAYS},
-        "minimum_factor_otherwise": 1.0,
-    },
-    "predictive": {"events": {"market_open": ALWAYS, "earnings_season": ALWAYS}},
-}
-SCALING = {
-    "check_interval_seconds": CHECK_SECONDS,
-    "services": {CORE: QUICK, FRONTEND: QUICK},
-    **AT_ANY_HOUR,
-}
+SCALING = {"check_interval_seconds": CHECK_SECONDS, "services": {CORE: QUICK, FRONTEND: QUICK}}
 SETTINGS = f"""
 scaling = {SCALING!r}
 monitoring = {{"interval_seconds": 2}}
