@@ -26,7 +26,7 @@ TAKEN = 4  # instances, by the rules, for both together
 
 def serving(platform: Platform) -> int:
     """How many instances serve, of the service that has fewer."""
-    return min(one["serving"] for one in services(platform).values())
+    return min(int(one["serving"]) for one in services(platform).values())
 
 
 def test_load_brings_instances_and_calm_takes_them_and_neither_they_nor_a_run_fail_a_request(
