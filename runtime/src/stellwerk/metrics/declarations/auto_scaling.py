@@ -1,4 +1,4 @@
-"""Metrics of the scaler. All but the first two are those of the cluster: the one that leads has them.
+"""Metrics of the scaler. All but the first two are of the cluster: the one that leads has them.
 
 The names of spec 2.2 are kept, with their units.
 """
