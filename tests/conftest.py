@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import settings
 
-CLUSTERS = ("six", "solo", "caches", "encrypted", "swapped")
+CLUSTERS = ("six", "solo", "caches", "encrypted", "swapped", "scaled")
 """Fixtures that take minutes to be made: the tests with one of them go to one worker of pytest."""
 
 settings.register_profile("stellwerk", deadline=None)

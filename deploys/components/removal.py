@@ -70,6 +70,7 @@ PARTS = (
         users=(scaler.USER,),
         folders=(scaler.STATE,),
     ),
+    Part("scaling dashboard", ("scaling-dashboard",), scaler.has_dashboard),
     Part(
         "cache daemon",
         cache.STAMPS,

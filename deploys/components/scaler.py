@@ -1,17 +1,21 @@
 """The scaler of the hosts in `monitors`: its user and unit, and whose numbers are its own (C5)."""
 
+import json
 from collections.abc import Collection
 
 from deploys.components import credentials
 from deploys.components.base import HEADER
 from deploys.engine.render import render
 from deploys.engine.resources import Activation, Check, ConfigSet, File, lines
+from stellwerk.metrics.model import Source
 from stellwerk.scaling.scaler.process import CREDENTIAL
+from stellwerk.settings import Settings
 from stellwerk.settings.cluster import Cluster, ClusterHost
 
 USER = "stellwerk-scaler"
 STATE = f"/var/lib/{USER}"
 UNIT = "stellwerk-scaler.service"
+DASHBOARD = "/etc/stellwerk/scaling-dashboard.json"
 _UNITS = "/etc/systemd/system"
 
 
@@ -37,7 +41,15 @@ def configs(cluster: Cluster, declared: ClusterHost, runtime: str) -> tuple[Conf
 
     The scaler is restarted for a new release, limits or secrets; settings it reads again itself.
     """
-    return (_user(), _scaler(declared, runtime)) if runs_on(cluster, declared) else ()
+    if not runs_on(cluster, declared):
+        return ()
+    dashboards = (_dashboard(declared.settings),) if has_dashboard(declared) else ()
+    return (_user(), _scaler(declared, runtime), *dashboards)
+
+
+def has_dashboard(declared: ClusterHost) -> bool:
+    """Whether a host gets the dashboard of the scaler, to be imported into somebody's Grafana."""
+    return "monitors" in declared.groups and declared.settings.scaling.export.grafana.enabled
 
 
 def checks(cluster: Cluster, declared: ClusterHost) -> tuple[Check, ...]:
@@ -52,6 +64,15 @@ def _user() -> ConfigSet:
         files=(File(f"/etc/sysusers.d/{USER}.conf", lines(HEADER, row)),),
         activation=Activation(commands=(("systemd-sysusers", f"{USER}.conf"),)),
     )
+
+
+def _dashboard(settings: Settings) -> ConfigSet:
+    # Loaded where it is needed only.
+    from stellwerk.metrics.prometheus.dashboard import dashboard
+
+    title = settings.scaling.export.grafana.dashboard
+    document = dashboard(settings, title, [Source.AUTO_SCALING])
+    return ConfigSet("scaling-dashboard", files=(File(DASHBOARD, f"{json.dumps(document)}\n"),))
 
 
 def _scaler(declared: ClusterHost, runtime: str) -> ConfigSet:

@@ -11,6 +11,7 @@ from tests.lab.encrypted import encrypted_cluster
 from tests.lab.errors import LabError
 from tests.lab.platform import Node, Platform
 from tests.lab.redis_cluster import CACHES, RedisCluster
+from tests.lab.scaled import declare_quick_rules, with_two_monitors
 from tests.lab.traffic import allow_slow_requests
 
 # Debian 13 but for one app host: its versions are proved here, those of Debian 12 by the one host.
@@ -117,3 +118,20 @@ def swapped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     folder = tmp_path_factory.mktemp("swapped")
     with encrypted_cluster(lab_name("swapped"), folder, swapped=True) as platform:
         yield platform
+
+
+@pytest.fixture(scope="session")
+def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    """The six hosts, two of them monitors, after one complete run; two services are scaled by what
+    they are asked, within seconds.
+    """
+    skip_without_lab()
+    platform = Platform(
+        lab_name("scaled"), with_two_monitors(SIX), tmp_path_factory.mktemp("scaled")
+    )
+    declare_quick_rules(platform)
+    platform.lab.up()
+    platform.lab.reset("bare")
+    platform.deploy()
+    yield platform
+    platform.lab.down()

@@ -35,13 +35,24 @@ class Door:
 
 
 class Traffic:
-    """Requests at a steady rate per door until the context ends; then what became of them."""
+    """Requests at a steady rate per door until the context ends; then what became of them.
 
-    def __init__(self, platform: Platform, folder: Path, doors: list[Door], rate: int) -> None:
+    + seconds: they end by themselves after so long
+    """
+
+    def __init__(
+        self,
+        platform: Platform,
+        folder: Path,
+        doors: list[Door],
+        rate: int,
+        seconds: int = LONGEST_SECONDS,
+    ) -> None:
         self._platform = platform
         self._folder = folder
         self._doors = doors
         self._rate = rate
+        self._seconds = seconds
         self._processes: dict[str, subprocess.Popen[str]] = {}
         self.reports: dict[str, dict[str, Any]] = {}
 
@@ -69,6 +80,10 @@ class Traffic:
     def requests(self) -> int:
         """All requests that got an end: an answer or a failure."""
         return sum(one["requests"] for one in self._endpoints())
+
+    def requests_of(self, door: Door) -> int:
+        """The same of one door."""
+        return sum(one["requests"] for one in self.reports[door.name]["endpoints"])
 
     @property
     def failures(self) -> dict[str, int]:
@@ -117,7 +132,7 @@ class Traffic:
             }
         }
         scenario = {
-            "duration_seconds": LONGEST_SECONDS,
+            "duration_seconds": self._seconds,
             "ramp_up_seconds": 0,
             "virtual_users": 10 * self._rate,
             "requests_per_second": self._rate,

@@ -6,11 +6,13 @@ from collections.abc import Callable
 POLL_SECONDS = 0.02
 
 
-def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
-    """Return whether the condition came true within the given seconds."""
+def wait_until(condition: Callable[[], bool], seconds: float, pause: float = POLL_SECONDS) -> bool:
+    """Return whether the condition came true within the given seconds; looks that cost much take
+    longer pauses.
+    """
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
             return False
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause)
     return True

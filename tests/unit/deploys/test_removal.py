@@ -19,7 +19,8 @@ ALL = ("balancers", "apps", "caches", "sentinels", "databases", "monitors")
 @pytest.fixture
 def one(load: Load) -> ClusterHost:
     """A host in all groups, with all there is."""
-    cluster = load({"monitoring.prometheus.enabled": "true"}, inventory="single")
+    wanted = ("monitoring.prometheus.enabled", "scaling.export.grafana.enabled")
+    cluster = load(dict.fromkeys(wanted, "true"), inventory="single")
     (host,) = cluster.hosts.values()
     return host
 

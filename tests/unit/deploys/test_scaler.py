@@ -1,5 +1,6 @@
 """The scaler runs on monitors, is restarted for little, and may do only what it must (C10)."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,16 @@ def test_another_release_restarts_it(cluster: Cluster) -> None:
     one, other = (scaler.configs(cluster, host, release)[-1] for release in ("1", "2"))
     assert one.files != other.files
     assert one.activation.how == "restart"
+
+
+def test_a_dashboard_of_the_scaler_alone_is_there_where_it_is_asked_for(load: Load) -> None:
+    asked = load({"scaling.export.grafana.enabled": "true"})
+    (*_, last) = scaler.configs(asked, host_of(asked, "monitors"), "1")
+    (file,) = last.files
+    shown = json.loads(file.content)
+    assert shown["title"] == "auto-scaling-dashboard"
+    assert [one["title"] for one in shown["panels"] if one["type"] == "row"] == ["auto_scaling"]
+    assert "stellwerk_auto_scaling_decisions_total" in file.content
 
 
 def unit_of(cluster: Cluster) -> ConfigSet:

@@ -7,7 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from stellwerk.instances.model import InstanceKey
 from stellwerk.scaling.ledger import APPLICATION, ScalingLedger
 from stellwerk.scaling.scaler import daemon
 from stellwerk.scaling.scaler.daemon import Scaler
+from stellwerk.scaling.scaler.figures import Figures, Standing
 from stellwerk.scaling.scaler.notices import Kind, Notice
 from stellwerk.scaling.scaler.settings_file import SettingsFile
 from stellwerk.scaling.scaler.source import HealthAnswers, Target, numbers
 from stellwerk.settings.scaling import Route
-from tests.unit.instances.ledger_server import LEDGER, PASSWORD, LedgerServer
+from tests.unit.instances.ledger_server import DATABASE, LEDGER, PASSWORD, LedgerServer
 from tests.unit.instances.test_ledger_away import start, stop
 from tests.unit.scaling.clusters import document, host_file
 
@@ -53,6 +54,17 @@ class Silent:
         return {}
 
 
+class Unread(Figures):
+    """Figures that no monitor reads: they keep what the scaler said of itself."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("unread"))
+        self.standings: list[Standing] = []
+
+    def write(self, standing: Standing) -> None:
+        self.standings.append(standing)
+
+
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(daemon, "PULSE_SECONDS", 0.05)
@@ -72,7 +84,13 @@ async def scaling(
         )
 
     host = parts.pop("host", None) or host_file(check_interval_seconds=1)
-    scaler = Scaler(lambda: host, connect, parts.get("source", Silent()), parts.get("outputs", []))
+    scaler = Scaler(
+        lambda: host,
+        connect,
+        parts.get("source", Silent()),
+        parts.get("outputs", []),
+        parts.get("figures") or Unread(),
+    )
     task = asyncio.ensure_future(scaler.run())
     try:
         yield task
@@ -161,9 +179,16 @@ def test_of_two_one_judges_and_the_other_takes_over_when_it_ends(shop: LedgerSer
     serve(shop, cpu=50)
 
     async def act() -> None:
-        async with scaling(shop, "mon-1") as one, scaling(shop, "mon-2") as other:
+        said = {"mon-1": Unread(), "mon-2": Unread()}
+        async with (
+            scaling(shop, "mon-1", figures=said["mon-1"]) as one,
+            scaling(shop, "mon-2", figures=said["mon-2"]) as other,
+        ):
             await until(lambda: decisions(shop) > 1)
             (first,) = await asyncio.to_thread(leader, shop)
+            (second,) = said.keys() - {first}
+            assert {*said[first].standings} == {Standing.LEADS}
+            assert {*said[second].standings} == {Standing.STANDS_BY}
             leads = one if first == "mon-1" else other
             leads.cancel()
             await until(lambda: leader(shop) not in ([], [first]))
@@ -177,10 +202,11 @@ def test_a_ledger_that_goes_and_comes_back_changes_nothing(own_server: LedgerSer
     serve(own_server, cpu=50)
 
     async def act() -> None:
-        async with scaling(own_server, "mon-1") as task:
+        figures = Unread()
+        async with scaling(own_server, "mon-1", figures=figures) as task:
             await until(lambda: decisions(own_server) > 0)
             await asyncio.to_thread(stop, own_server.server)
-            await asyncio.sleep(0.3)
+            await until(lambda: Standing.AWAY in figures.standings)
             await asyncio.to_thread(start, own_server.server)
             before = decisions(own_server)
             await until(lambda: decisions(own_server) > before)
@@ -188,6 +214,61 @@ def test_a_ledger_that_goes_and_comes_back_changes_nothing(own_server: LedgerSer
 
     run(act)
     assert wanted(own_server) == 2
+
+
+STEPS = """
+    CREATE SCHEMA stepped;
+    CREATE TABLE stepped.clock AS SELECT interval '0' AS by;
+    GRANT USAGE ON SCHEMA stepped TO PUBLIC;
+    GRANT SELECT ON stepped.clock TO PUBLIC;
+"""
+STEPPED = """
+    CREATE FUNCTION stepped.{name}() RETURNS timestamptz LANGUAGE sql VOLATILE
+    AS 'SELECT pg_catalog.{name}() + by FROM stepped.clock';
+"""
+
+
+@pytest.fixture
+def step(shop: LedgerServer) -> Iterator[Callable[[float], None]]:
+    """Sets the clock of a ledger on by so many seconds, as its statements see it: that of the
+    machine is everybody's.
+    """
+    functions = (STEPPED.format(name=name) for name in ("now", "clock_timestamp"))
+    shop.psql(STEPS + "".join(functions))
+    shop.psql(f"ALTER DATABASE {DATABASE} SET search_path = stepped, pg_catalog, public")
+
+    def by(seconds: float) -> None:
+        shop.psql(f"UPDATE stepped.clock SET by = interval '{seconds} s'")
+
+    try:
+        yield by
+    finally:
+        shop.psql(f"ALTER DATABASE {DATABASE} RESET search_path")
+        shop.psql("DROP SCHEMA stepped CASCADE")
+
+
+@pytest.mark.parametrize("by", [7200, -7200])
+def test_when_the_ledgers_clock_is_set_nothing_shrinks_and_orders_keep_their_length(
+    shop: LedgerServer, step: Callable[[float], None], by: float
+) -> None:
+    serve(shop, cpu=50)
+    shop.psql(
+        "INSERT INTO stellwerk.scaling_orders (service, instances, until)"
+        " VALUES ('shop', 5, now() + interval '1 hour')"
+    )
+    left = "SELECT extract(epoch FROM until - now()) FROM stellwerk.scaling_orders"
+
+    async def act() -> None:
+        async with scaling(shop, "mon-1"):
+            await until(lambda: wanted(shop) == 5)
+            step(by)
+            await until(lambda: 3000 < float(shop.psql(left)) <= 3600)
+            before = decisions(shop)
+            await until(lambda: decisions(shop) > before + 1)
+
+    run(act)
+    assert wanted(shop) == 5
+    assert shop.psql("SELECT count(*) FROM stellwerk.samples") == "0\n"
 
 
 def test_an_order_is_followed_at_once_and_remembered_by_the_next_scaler(
@@ -288,7 +369,13 @@ def test_health_answers_are_read_and_those_that_fail_are_left_out() -> None:
             return web.json_response({"metrics": {"queue_length": 3, "name": "x", "on": True}})
 
         application = web.Application()
+
+        async def plain(request: web.Request) -> web.Response:
+            del request
+            return web.Response(text="ok")
+
         application.router.add_get("/health", health)
+        application.router.add_get("/no-metrics", plain)
         runner = web.AppRunner(application)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -300,8 +387,12 @@ def test_health_answers_are_read_and_those_that_fail_are_left_out() -> None:
                 Target(key, "127.0.0.1", "/health"),
                 Target(InstanceKey("shop", 1), "127.0.0.1", "/health"),
                 Target(InstanceKey("cart", port), "127.0.0.1", "/nothing"),
+                Target(InstanceKey("wall", port), "127.0.0.1", "/no-metrics"),
             ]
-            assert await HealthAnswers().metrics(targets) == {key: {"queue_length": 3.0}}
+            assert await HealthAnswers().metrics(targets) == {
+                key: {"queue_length": 3.0},
+                InstanceKey("wall", port): {},
+            }
         finally:
             await runner.cleanup()
 
@@ -351,6 +442,7 @@ def test_the_program_leads_says_so_to_systemd_and_ends_on_sigterm(
         process = program(
             tmp_path / "settings.yaml",
             CREDENTIALS_DIRECTORY=str(tmp_path),
+            RUNTIME_DIRECTORY=str(tmp_path),
             NOTIFY_SOCKET=str(tmp_path / "notify"),
         )
         try:

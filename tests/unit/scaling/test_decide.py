@@ -56,6 +56,15 @@ def test_one_is_added_above_the_threshold() -> None:
     )
 
 
+def test_a_removal_names_every_rule_that_allows_it() -> None:
+    rules = policy(memory_percent=MEMORY_RULE)
+    seen = Observations(4, tuple(reading(n, cpu_percent=20, memory_percent=25) for n in range(4)))
+    assert decide(rules, seen, settled(3), NOW).cause == (
+        "cpu_percent averaged 20 over 300 s, below 30"
+        " and memory_percent averaged 25 over 300 s, below 40"
+    )
+
+
 def test_one_is_removed_below_the_threshold() -> None:
     decision = decide(policy(), observed(20, 4), settled(3), NOW)
     assert decision.desired == 3
@@ -231,6 +240,13 @@ def test_the_number_stays_within_its_bounds() -> None:
     assert (most.desired, least.desired) == (8, 2)
     assert most.held_by(Hold.MAXIMUM)
     assert least.held_by(Hold.MINIMUM)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_at_its_minimum_nothing_else_is_said_to_hold_a_service_back(count: int) -> None:
+    rests = policy(count, stabilization_down_seconds=300, cooldown_down_seconds=300)
+    decision = decide(rests, observed(1, count), changed(10, count + 1, count), NOW)
+    assert [one.by for one in decision.held] == [Hold.MINIMUM]
 
 
 def test_a_service_that_an_operator_set_to_nothing_is_left_alone() -> None:

@@ -117,6 +117,30 @@ def test_a_killed_agent_whose_instances_serve_on_moves_nothing() -> None:
     assert not judged(findings(10, four(), series={}), APP_2_SILENT).changes
 
 
+def behind_nginx() -> Rulebook:
+    host = host_file()
+    shop = host.settings.services["shop"].model_copy(update={"balancer": "nginx"})
+    settings = host.settings.model_copy(update={"services": {"shop": shop}})
+    return Rulebook.of(replace(host, settings=settings))
+
+
+@pytest.mark.parametrize(
+    ("answered_seconds_ago", "moved"),
+    [(None, {"app-1": 4, "app-2": 0}), (31, {"app-1": 4, "app-2": 0}), (20, {})],
+)
+def test_behind_nginx_which_checks_nobody_an_instance_of_a_lost_host_serves_if_it_answers(
+    answered_seconds_ago: int | None, moved: dict[str, int]
+) -> None:
+    found = findings(50, four())
+    if answered_seconds_ago is not None:
+        at = NOW - timedelta(seconds=answered_seconds_ago)
+        found = replace(found, answered_at=dict.fromkeys(found.snapshot.instances, at))
+    (verdict,) = judge(behind_nginx(), found, APP_2_SILENT)
+    assert verdict.judged.counts == moved
+    (heard,) = judge(behind_nginx(), found)
+    assert not heard.changes
+
+
 def test_a_paused_service_is_not_moved_either() -> None:
     pause = Order("shop", None, None, "anna", NOW)
     found = findings(50, four(), down=(2, 4), orders={"shop": pause})

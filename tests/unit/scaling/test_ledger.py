@@ -157,6 +157,7 @@ def test_measurements_come_as_series_and_unknown_ones_are_no_numbers(shop: Ledge
     newest = of_shop[CPU_OF_A_CORE].newest(now)
     assert newest is not None
     assert newest[1] == 50.0
+    assert found.answered_at.keys() == {KEY}
     assert of_shop[MEMORY_BYTES].newest(now) is None
     assert list(of_shop["queue_length"].values) == [7.5]
     assert found.capacities == {"app-1": Capacity(4, 1 << 33, 1 << 32)}

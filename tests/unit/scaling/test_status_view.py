@@ -19,7 +19,10 @@ ROW = DecisionRow(
     12,
     13,
     "aktienanalyse-frontend goes from 12 to 13: \x1b[31mcpu_percent averaged 90.",
-    {"held": [{"text": "288 s of the rest after an addition are left"}], "in_emergency": True},
+    {
+        "held": [{"by": "cooldown", "text": "288 s of the rest after an addition are left"}],
+        "in_emergency": True,
+    },
 )
 SERVICE = ServiceStatus(
     "aktienanalyse-frontend", True, 13, 12, 1, 0, 10, 16, 100.0, 100.0, None, ROW, ROW
@@ -61,6 +64,16 @@ def test_an_emergency_and_what_holds_back_are_shown() -> None:
     _, row, *notes = lines(STATUS)
     assert row.endswith("emergency")
     assert "1 starting; held back: 288 s of the rest" in " ".join(notes)
+
+
+def test_a_service_at_rest_at_its_minimum_has_a_line_without_a_note() -> None:
+    row = replace(ROW, inputs={"held": [{"by": "minimum", "text": "2 is its minimum"}]})
+    found = lines(replace(STATUS, services=(replace(SERVICE, starting=0, decision=row),)))
+    assert not any("minimum" in line for line in found)
+    assert any(
+        "2 is its minimum" in line
+        for line in explanation(replace(SERVICE, decision=row), 80, PLAIN)
+    )
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ class Source(StrEnum):
     POSTGRESQL = "postgresql"
     REDIS = "redis"
     SENTINEL = "sentinel"
+    AUTO_SCALING = "auto_scaling"
     CACHE = "cache"
     """The layers that services keep in Redis, by the cache daemon."""
     MONITOR = "monitor"

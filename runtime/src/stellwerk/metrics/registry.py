@@ -4,6 +4,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from stellwerk.metrics.declarations import (
+    auto_scaling,
     cache,
     haproxy,
     monitor,
@@ -41,6 +42,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     *postgresql.METRICS,
     *redis.METRICS,
     *sentinel.METRICS,
+    *auto_scaling.METRICS,
     *cache.METRICS,
     *monitor.METRICS,
 )
@@ -88,6 +90,10 @@ class Registry:
     def deviation_percent(self) -> float:
         """A latest value further off its baseline is pointed out."""
         return self._settings.monitoring.reports.deviation_percent
+
+    def is_exposed(self, source: Source) -> bool:
+        """Whether Prometheus is told of a source: of the scaler where the settings want it."""
+        return source is not Source.AUTO_SCALING or self._settings.scaling.export.prometheus.enabled
 
     def thresholds(self, series: Series) -> Thresholds:
         """The thresholds and the baseline of a series; NO_THRESHOLDS where nothing is said."""

@@ -77,7 +77,7 @@ class _Judgement:
         most = max(self.policy.maximum, self.policy.emergency.max_instances)
         self.count = min(instances, most)
         left = (self.state.override.until if self.state.override else self.now) - self.now
-        self.cause = f"an operator has set it for another {left / 60:.0f} min"
+        self.cause = f"an operator has set it to {instances} for another {left / 60:.0f} min"
         raised = self.count if self.count > self.policy.maximum else None
         state = replace(self.state, raised_maximum=raised)
         return self._decided(instances, self._with_change(state, by_rules=False))
@@ -88,7 +88,10 @@ class _Judgement:
         recommended = self._recommended(demand)
         alarm = emergency.alarm(self.look, self.state.emergency)
         self.count = recommended
-        self.cause = demand.text if demand else self._calm()
+        self.cause = self._reason(demand) if demand else self._calm()
+        floor = self._floor()
+        if self.count < self.current <= floor.instances:
+            self._hold(Hold.MINIMUM, f"{floor.instances} is {floor.reason}")
         self._stabilize(urgent=bool(demand and demand.urgent))
         if self.count > self.current:
             self._restrain_rise(urgent=bool(demand and demand.urgent))
@@ -96,7 +99,6 @@ class _Judgement:
             self._restrain_fall(alarm)
         by_rules = self.count != self.current
         ceiling = self._raise_for(alarm)
-        floor = self._floor()
         demanded = max(recommended, floor.instances, alarm.wanted if alarm else 0)
         self._bound(floor, ceiling, recommended)
         state = self._remember(recommended, floor, alarm, by_rules=by_rules)
@@ -150,6 +152,16 @@ class _Judgement:
         text = f"{', '.join(self.candidates)} had next to nothing to do for {idle} s"
         return Vote("idle", Direction.DOWN, count, None, text)
 
+    def _reason(self, demand: Vote) -> str:
+        """One rule is reason enough for more; fewer are what all of them together ask for."""
+        if demand.direction is Direction.UP or demand not in self.votes:
+            return demand.text
+        return " and ".join(
+            vote.text
+            for vote in self.votes
+            if vote.direction is Direction.DOWN and not vote.abstains and not vote.missing
+        )
+
     def _calm(self) -> str:
         if not self.votes:
             return "it has no rules"
@@ -177,10 +189,11 @@ class _Judgement:
         )
         if count == self.count:
             return
-        way, seconds = ("less", wait) if self.count < self.current else ("more", up_seconds)
-        self._hold(
-            Hold.STABILIZATION, f"{way} has not been demanded for {seconds:.0f} s yet", count
-        )
+        if self.count < self.current:
+            text = f"fewer have been enough for less than {wait:.0f} s"
+        else:
+            text = f"more have been needed for less than {up_seconds:.0f} s"
+        self._hold(Hold.STABILIZATION, text, count)
 
     def _restrain_rise(self, *, urgent: bool) -> None:
         rules, changes = self.policy.rules, self.state.changes

@@ -89,10 +89,14 @@ class ScalingLedger:
             {one.service: one for one in await self.orders()},
             series,
             {host: Capacity(*rest) for host, *rest in await self._connection.ask(_CAPACITIES)},
+            {
+                InstanceKey(service, port): at.astimezone(UTC)
+                for service, port, at in await self._connection.ask(_ANSWERED, since)
+            },
         )
 
     async def keep_samples(self, values: Mapping[InstanceKey, Mapping[str, float]]) -> None:
-        """Keep what instances say of themselves now."""
+        """Keep what instances say of themselves now, and that they answered."""
         told = sorted(values.items())
         await self._connection.ask(
             _KEEP_SAMPLES,
@@ -285,6 +289,10 @@ _OWN: Final = """
     FROM stellwerk.scaling_samples, jsonb_each_text(metrics) AS one (name, value)
     WHERE at > now() - %(since)s
     GROUP BY service, port, name
+"""
+_ANSWERED: Final = """
+    SELECT service, port, max(at) FROM stellwerk.scaling_samples WHERE at > now() - %(since)s
+    GROUP BY service, port
 """
 _KEEP_SAMPLES: Final = """
     INSERT INTO stellwerk.scaling_samples (service, port, metrics)

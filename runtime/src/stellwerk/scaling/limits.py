@@ -77,6 +77,20 @@ def within_limits(
     }
 
 
+def utilization(
+    counts: Mapping[str, int], sizes: Mapping[str, Size], limits: Limits
+) -> dict[str, float]:
+    """How much of each limit so many instances by service may use, in percent."""
+    room = _Room(limits)
+    for name, count in counts.items():
+        room.take(sizes[name], count)
+    return {
+        "instances": 100 * room.instances / limits.instances,
+        "cpu": room.cpu_percent / limits.cpu_cores,
+        "memory": 100 * room.memory / limits.memory,
+    }
+
+
 def cut_to(decision: Decision, count: int, why: str, by: Hold = Hold.LIMIT) -> Decision:
     """The decision with as many as there was room for; it is remembered as that."""
     state, now = decision.state, decision.at.timestamp()

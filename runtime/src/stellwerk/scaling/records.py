@@ -99,7 +99,7 @@ class Findings:
     """All that the ledger knows for a judgement.
 
     `series` are what was measured of each instance: `CPU_OF_A_CORE`, `MEMORY_BYTES`, and its own
-    metrics by their names.
+    metrics by their names. `answered_at` is when each last answered the leading scaler.
     """
 
     snapshot: Snapshot
@@ -108,3 +108,4 @@ class Findings:
     orders: Mapping[str, Order] = field(default_factory=dict)
     series: Mapping[InstanceKey, Mapping[str, Series]] = field(default_factory=dict)
     capacities: Mapping[str, Capacity] = field(default_factory=dict)
+    answered_at: Mapping[InstanceKey, datetime] = field(default_factory=dict)

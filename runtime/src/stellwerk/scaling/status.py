@@ -7,7 +7,7 @@ from typing import Any
 
 from stellwerk.instances.model import Role, Snapshot
 from stellwerk.scaling.measures import Look
-from stellwerk.scaling.model import CPU, MEMORY, Phase
+from stellwerk.scaling.model import CPU, MEMORY, Hold, Phase
 from stellwerk.scaling.records import DecisionRow, Findings, Order, ScalerSign
 from stellwerk.scaling.scaler.judging import Rulebook
 from stellwerk.scaling.scaler.observing import Sight
@@ -45,10 +45,13 @@ class ServiceStatus:
 
     @property
     def held(self) -> tuple[str, ...]:
-        """What keeps a demand from being met, as of the last decision."""
+        """What keeps a demand from being met, as of the last decision; that there are no fewer than
+        the minimum is nothing to be said.
+        """
         if self.decision is None or self.order is not None or not self.scaled:
             return ()
-        return tuple(one["text"] for one in self.decision.inputs.get("held", ()))
+        held = self.decision.inputs.get("held", ())
+        return tuple(one["text"] for one in held if one["by"] != Hold.MINIMUM)
 
 
 @dataclass(frozen=True)

@@ -225,14 +225,14 @@ class ZabbixExport(Model):
 class PrometheusExport(Model):
     """Metrics of the scaler for Prometheus."""
 
-    enabled: bool = Field(False, description="Whether they are served.")
+    enabled: bool = Field(False, description="Whether monitors have them in /metrics.")
 
 
 class GrafanaExport(Model):
     """A dashboard of the scaler."""
 
-    enabled: bool = Field(False, description="Whether it is written.")
-    dashboard: Line = Field("auto-scaling-dashboard", description="Its name.")
+    enabled: bool = Field(False, description="Whether it is written, to /etc/stellwerk.")
+    dashboard: Line = Field("auto-scaling-dashboard", description="Its title.")
 
 
 class Export(Model):

@@ -19,6 +19,7 @@ import yaml
 
 from stellwerk.metrics.alerting import Alerting
 from stellwerk.metrics.collectors.collector import Collector, Found, Samples, SubjectCollector
+from stellwerk.metrics.declarations import auto_scaling
 from stellwerk.metrics.declarations import monitor as own_metrics
 from stellwerk.metrics.declarations import redis as redis_metrics
 from stellwerk.metrics.declarations import system as system_metrics
@@ -208,8 +209,13 @@ async def test_a_history_that_cannot_be_written_stops_nothing(
     assert len([one for one in caplog.messages if "history" in one]) == 1
 
 
-def api_of(found: Monitor, is_late: Callable[[], bool], folder: Path = Path()) -> Api:
-    settings = Settings()
+def api_of(
+    found: Monitor,
+    is_late: Callable[[], bool],
+    folder: Path = Path(),
+    settings: Settings | None = None,
+) -> Api:
+    settings = settings or Settings()
     reports = Reports(HOST, folder / "history", settings)
     return Api(HOST, ["shop"], found.latest, Registry(settings), is_late, found._alerting, reports)
 
@@ -273,6 +279,27 @@ async def test_prometheus_gets_totals_and_nothing_once_collections_no_longer_com
     line = f'stellwerk_system_disk_read_bytes_total{{service="system"}} {steady.total}'
     assert line in answer.body.decode().splitlines()
     assert (await api_of(found, lambda: True).answer(Request("/metrics"))).status == 503
+
+
+@in_a_loop
+@pytest.mark.parametrize("wanted", [True, False])
+async def test_prometheus_gets_the_scalers_metrics_where_the_settings_want_it(
+    tmp_path: Path, wanted: bool
+) -> None:
+    class Scaler(Steady):
+        def __init__(self) -> None:
+            super().__init__(auto_scaling.ACTIVE)
+            self._source = Source.AUTO_SCALING
+
+    scaler, steady = Scaler(), Steady()
+    found = monitor(tmp_path, scaler, steady)
+    await run(found, lambda: min(scaler.total, steady.total) >= 30)
+    export = {"prometheus": {"enabled": wanted}}
+    settings = Settings.model_validate({"scaling": {"export": export}})
+    answer = await api_of(found, lambda: False, settings=settings).answer(Request("/metrics"))
+    names = {line.partition("{")[0] for line in answer.body.decode().splitlines()}
+    assert "stellwerk_system_load_average" in names
+    assert ("stellwerk_auto_scaling_active_instances_total_value" in names) is wanted
 
 
 @in_a_loop
@@ -356,7 +383,7 @@ def test_settings_that_are_not_valid_are_named(tmp_path: Path) -> None:
 
 def test_a_host_is_asked_for_what_its_groups_put_on_it(settings_file: Path) -> None:
     found = {one.name for one in collectors(plain.load(settings_file))}
-    assert found == {"host", "PostgreSQL", "PostgreSQL's sizes", "Sentinel"}
+    assert found == {"host", "PostgreSQL", "PostgreSQL's sizes", "Sentinel", "scaler"}
 
 
 @pytest.mark.programs

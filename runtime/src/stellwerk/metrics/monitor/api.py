@@ -81,7 +81,8 @@ class Api:
         if self._is_late():
             # What is old would look like new.
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "Collections no longer come.")
-        page = self._exposition.page(self._latest.readings, self._latest.totals)
+        readings = (one for one in self._latest.readings if self._registry.is_exposed(one.source))
+        page = self._exposition.page(readings, self._latest.totals)
         return Response(HTTPStatus.OK, page.encode(), CONTENT_TYPE)
 
     async def _report(

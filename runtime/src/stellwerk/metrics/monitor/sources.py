@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 HAPROXY_SOCKET: Final = Path("/run/haproxy/statistics.sock")
 NGINX_LOG: Final = Path("/var/log/nginx/access.log")
+SCALER_FIGURES: Final = Path("/run/stellwerk-scaler/figures.json")
 POSTGRESQL_SOCKETS: Final = "/var/run/postgresql"
 REDIS_USER: Final = "monitor"
 
@@ -35,6 +36,8 @@ def collectors(host: "HostFile") -> list[Collector]:
         found += _redis(host, member)
     if "sentinels" in member.groups:
         found += _sentinel(host.settings, member)
+    if "monitors" in member.groups:
+        found += _scaler(host)
     return found
 
 
@@ -126,6 +129,14 @@ def _sentinel(settings: "Settings", member: "Member") -> Iterator[Collector]:
     sentinel = settings.sentinel
     access = RedisAccess(sentinel.port, None, _secret(sentinel.password), **_tls(settings, member))
     yield SentinelCollector(access, sentinel.master_name)
+
+
+def _scaler(host: "HostFile") -> Iterator[Collector]:
+    from stellwerk.metrics.collectors.scaler import ScalerCollector
+
+    groups = {group for one in host.members for group in one.groups}
+    if {"databases", "apps"} <= groups:  # else there is nothing to scale, and no scaler
+        yield ScalerCollector(SCALER_FIGURES)
 
 
 def _tls(settings: "Settings", member: "Member") -> Mapping[str, str]:

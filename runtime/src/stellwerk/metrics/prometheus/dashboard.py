@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from stellwerk.metrics.model import Bound, Kind, Metric, Source, Thresholds
@@ -42,8 +42,13 @@ _ANY_IS_BAD: Final = [{"color": _GREEN, "value": None}, {"color": _RED, "value":
 _NONE_IS_BAD: Final = [{"color": _RED, "value": None}, {"color": _GREEN, "value": 1}]
 
 
-def dashboard(settings: Settings, title: str) -> dict[str, Any]:
-    """The dashboard, ready for JSON. Data source and hosts are chosen in Grafana."""
+def dashboard(
+    settings: Settings, title: str, sources: Iterable[Source] = tuple(Source)
+) -> dict[str, Any]:
+    """The dashboard, ready for JSON. Data source and hosts are chosen in Grafana.
+
+    + sources: whose metrics it shows
+    """
     return {
         "title": title,
         "uid": _identity(title),
@@ -53,7 +58,7 @@ def dashboard(settings: Settings, title: str) -> dict[str, Any]:
         "refresh": f"{max(15, settings.monitoring.interval_seconds)}s",
         "time": {"from": "now-6h", "to": "now"},
         "templating": {"list": [_datasources(), _hosts()]},
-        "panels": list(_panels(Registry(settings))),
+        "panels": list(_panels(Registry(settings), sources)),
     }
 
 
@@ -81,11 +86,11 @@ def _hosts() -> dict[str, Any]:
     }
 
 
-def _panels(registry: Registry) -> Iterator[dict[str, Any]]:
+def _panels(registry: Registry, sources: Iterable[Source]) -> Iterator[dict[str, Any]]:
     numbers = itertools.count(1)
     yield from _overview(numbers)
     top = _OVERVIEW_HEIGHT
-    for source in Source:
+    for source in sources:
         metrics = [one for one in METRICS if one.source is source]
         if metrics:
             yield {

@@ -5,7 +5,7 @@ https://prometheus.io/docs/practices/naming
 
 from typing import Final
 
-from stellwerk.metrics.model import Kind, Metric, Source
+from stellwerk.metrics.model import Kind, Metric
 
 PREFIX: Final = "stellwerk"
 _NO_GAUGES: Final = frozenset({"total", "count", "sum", "bucket", "info"})
@@ -15,7 +15,7 @@ _DIGITS: Final = 10
 def exposed_name(metric: Metric) -> str:
     """The name of a metric: of a counter its total, always in base units.
 
-    A service may call its own numbers as it likes: an ending that Prometheus reserves is covered.
+    Services call their own numbers as they like: an ending that Prometheus reserves is covered.
     """
     stem = metric.name
     if metric.unit.suffix:
@@ -23,7 +23,7 @@ def exposed_name(metric: Metric) -> str:
     parts = [part for part in (PREFIX, metric.source.value, stem, metric.unit.base) if part]
     if metric.kind is Kind.COUNTER:
         parts.append("total")
-    elif metric.source is Source.OWN and parts[-1].rpartition("_")[2] in _NO_GAUGES:
+    elif parts[-1].rpartition("_")[2] in _NO_GAUGES:
         parts.append("value")
     return "_".join(parts)
 

@@ -21,11 +21,19 @@ import click
     show_default=True,
     help="Folder for messages that wait for their receivers.",
 )
-def scaler(settings: Path, state: Path) -> None:
+@click.option(
+    "--runtime",
+    type=click.Path(path_type=Path),
+    envvar="RUNTIME_DIRECTORY",
+    default=Path("/run/stellwerk-scaler"),
+    show_default=True,
+    help="Folder for what the monitor of this host reads.",
+)
+def scaler(settings: Path, state: Path, runtime: Path) -> None:
     """Judge all services and write how many instances each is to have, until SIGTERM.
 
     Runs as stellwerk-scaler.service. Of several scalers one leads.
     """
     from stellwerk.scaling.scaler.process import main
 
-    main(settings, state)
+    main(settings, state, runtime)

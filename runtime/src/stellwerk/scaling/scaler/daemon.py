@@ -17,6 +17,7 @@ from stellwerk.instances.model import Role, State
 from stellwerk.instances.store import read_snapshot, require_version
 from stellwerk.scaling.forecast.predictor import history_days
 from stellwerk.scaling.ledger import ScalingLedger
+from stellwerk.scaling.scaler.figures import Figures, Standing
 from stellwerk.scaling.scaler.foreseeing import Forecasts
 from stellwerk.scaling.scaler.heard import ClockWatch, Heard
 from stellwerk.scaling.scaler.judging import Rulebook, Verdict, judge
@@ -55,6 +56,7 @@ class Scaler:
         connect: Connect,
         source: Source,
         outputs: Sequence[Outputs],
+        figures: Figures,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._read_settings = settings
@@ -63,6 +65,7 @@ class Scaler:
         self._connect = connect
         self._source = source
         self._outputs = outputs
+        self._figures = figures
         self._forecasts = Forecasts()
         self._clock = clock
         self._said = ""
@@ -83,6 +86,7 @@ class Scaler:
             except* LedgerError as errors:
                 reason = errors.exceptions[0]
                 self._tell(f"Nothing moves: {reason}", warning=True)
+            self._figures.write(Standing.AWAY)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 
@@ -91,6 +95,7 @@ class Scaler:
         ledger = ScalingLedger(connection)
         while not await ledger.lead():
             self._tell("Stands by; another one leads.")
+            self._figures.write(Standing.STANDS_BY)
             await asyncio.sleep(PULSE_SECONDS)
         self._tell("Leads.")
         async with asyncio.TaskGroup() as group:
@@ -121,6 +126,7 @@ class Scaler:
             if now >= prune_at:
                 await self._prune(ledger)
                 prune_at = now + _PRUNE_SECONDS
+            self._figures.write(Standing.LEADS)
             await asyncio.sleep(PULSE_SECONDS)
 
     @property
@@ -159,6 +165,7 @@ class Scaler:
                 _logger.error("%s", one.decision.sentence, exc_info=one.fault)
             if one in written or not one.changes:
                 tell_all(one.notices, self._settings.scaling.notifications, self._outputs)
+        self._figures.judged(self._rulebook, verdicts, written)
         self._tell(f"Leads; judges {len(self._rulebook.judged)} services.")
         return len(written) == len(changed)
 
@@ -183,13 +190,14 @@ class Scaler:
             await asyncio.sleep(max(0.0, self._settings.monitoring.interval_seconds - took))
 
     async def _targets(self, connection: Connection) -> list[Target]:
-        """The instances that serve and whose metrics somebody wants."""
+        """The instances that serve and whose metrics somebody wants, or that nobody else asks."""
         snapshot = await read_snapshot(connection)
-        services = self._settings.services
+        services, rulebook = self._settings.services, self._rulebook
+        asked = rulebook.judged | (services.keys() - rulebook.surroundings.checked)
         return [
             Target(key, one.address, services[key.service].health_path)
             for key, one in snapshot.instances.items()
-            if one.state is State.READY and key.service in self._rulebook.judged & services.keys()
+            if one.state is State.READY and key.service in asked & services.keys()
         ]
 
     # Foreseeing.

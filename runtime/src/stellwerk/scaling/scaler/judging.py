@@ -59,6 +59,12 @@ class Rulebook:
                 apps=tuple(one.name for one in host.group("apps")),
                 balancers=tuple(one.name for one in host.group("balancers")),
                 balanced=frozenset(name for name, one in settings.services.items() if one.balancer),
+                checked=frozenset(
+                    name for name, one in settings.services.items() if one.balancer == "haproxy"
+                ),
+                answer_seconds=max(
+                    settings.agent.lost_after_seconds, 2 * settings.monitoring.interval_seconds
+                ),
                 sizes=sizes(settings),
             ),
             limits=settings.scaling.limits,

@@ -19,11 +19,16 @@ _PERCENT = 100.0
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the settings say of hosts and services; `balanced` are services with a balancer."""
+    """What the settings say of hosts and services; `balanced` are services with a balancer,
+    `checked` those whose balancer asks for their health by itself. An instance that has answered
+    the leader within `answer_seconds` lives.
+    """
 
     apps: tuple[str, ...]
     balancers: tuple[str, ...]
     balanced: frozenset[str]
+    checked: frozenset[str]
+    answer_seconds: float
     sizes: Mapping[str, Size]
 
 
@@ -138,21 +143,29 @@ class Sight:
         )
 
     def _phase(self, instance: Instance) -> Phase | None:
-        """What an instance is to the scaler; None for one that an operator holds out.
-
-        Without its agent the balancers' word counts: they send requests to what still answers.
-        """
+        """What an instance is to the scaler; None for one that an operator holds out."""
         lost = self._is_lost(instance.host)
         if instance.state is State.READY and instance.held:
             return None
         if instance.state is State.READY and not self._cluster.missing_rotation(instance):
-            unknown = lost and instance.key.service not in self._surroundings.balanced
-            return Phase.FAILED if unknown else Phase.SERVING
+            return Phase.FAILED if lost and not self._answers(instance) else Phase.SERVING
         if instance.state is State.FAILED or lost:
             return Phase.FAILED
         if instance.state is State.DRAINING and instance.purpose is Purpose.RETIRE:
             return Phase.DRAINING
         return Phase.STARTING
+
+    def _answers(self, instance: Instance) -> bool:
+        """Whether one in rotation lives, as others than its agent find: a balancer that checks it,
+        else the leader. nginx keeps sending requests to where nobody is.
+        """
+        if instance.key.service in self._surroundings.checked:
+            return True
+        answered = self._findings.answered_at.get(instance.key)
+        if answered is None:
+            return False
+        silence = self._findings.snapshot.at - answered
+        return silence.total_seconds() <= self._surroundings.answer_seconds
 
     def _metrics(self, key: InstanceKey) -> dict[str, Series]:
         """The series by the names that rules use: CPU and memory as shares of an instance's own."""

@@ -18,6 +18,7 @@ from stellwerk.instances.access import AccessError, ledger_address
 from stellwerk.instances.connection import Connection, open_connection
 from stellwerk.scaling.ledger import APPLICATION
 from stellwerk.scaling.scaler.daemon import Scaler
+from stellwerk.scaling.scaler.figures import FIGURES, Figures
 from stellwerk.scaling.scaler.notices import Journal
 from stellwerk.scaling.scaler.settings_file import SettingsFile
 from stellwerk.scaling.scaler.source import HealthAnswers
@@ -27,11 +28,11 @@ from stellwerk.settings.errors import SettingsError
 CREDENTIAL: Final = "postgresql.ledger"
 
 
-def main(settings: Path, state: Path) -> None:
+def main(settings: Path, state: Path, runtime: Path) -> None:
     """Run until SIGTERM; what prevents that is said in one sentence."""
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
     try:
-        asyncio.run(serve(SettingsFile(settings), password(os.environ), state))
+        asyncio.run(serve(SettingsFile(settings), password(os.environ), state, runtime))
     except (SettingsError, AccessError) as error:
         sys.exit(f"Error: {error}")
 
@@ -45,9 +46,9 @@ def password(environment: Mapping[str, str]) -> str:
         raise AccessError(f"The credential {CREDENTIAL} cannot be read: {error}") from None
 
 
-async def serve(settings: SettingsFile, secret: str, state: Path) -> None:
-    """Run until SIGTERM or SIGINT; `state` is the scaler's own folder. Raises AccessError where the
-    cluster has no ledger.
+async def serve(settings: SettingsFile, secret: str, state: Path, runtime: Path) -> None:
+    """Run until SIGTERM or SIGINT; `state` is the scaler's own folder, and `runtime` the one that
+    the host's monitor reads. Raises AccessError where the cluster has no ledger.
     """
 
     async def connect() -> Connection:
@@ -61,7 +62,9 @@ async def serve(settings: SettingsFile, secret: str, state: Path) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     people = People(settings, state)
-    scaler = Scaler(settings, connect, HealthAnswers(), [Journal(), people])
+    scaler = Scaler(
+        settings, connect, HealthAnswers(), [Journal(), people], Figures(runtime / FIGURES)
+    )
     working = [asyncio.ensure_future(one) for one in (scaler.run(), people.run())]
     stopped = asyncio.ensure_future(stop.wait())
     watched = asyncio.ensure_future(notify.keep_watchdog())

@@ -32,8 +32,8 @@ class Source(Protocol):
     """Where the services' own metrics come from."""
 
     async def metrics(self, targets: Iterable[Target]) -> Mapping[InstanceKey, Mapping[str, float]]:
-        """The present values by name. An instance of which nothing is known is left out; nothing
-        is raised, and it takes a few seconds at most.
+        """The present values by name, which may be none. An instance that does not answer, or not
+        well, is left out; nothing is raised, and it takes a few seconds at most.
         """
 
 
@@ -47,21 +47,25 @@ class HealthAnswers:
         async with aiohttp.ClientSession(timeout=timeout) as session:
             asked = {one.key: _ask(session, one, turn) for one in targets}
             answers = await asyncio.gather(*asked.values())
-        return {key: answer for key, answer in zip(asked.keys(), answers, strict=True) if answer}
+        return {
+            key: answer
+            for key, answer in zip(asked.keys(), answers, strict=True)
+            if answer is not None
+        }
 
 
 async def _ask(
     session: aiohttp.ClientSession, target: Target, turn: asyncio.Semaphore
-) -> Mapping[str, float]:
+) -> Mapping[str, float] | None:
     host = f"[{target.address}]" if ":" in target.address else target.address
     url = f"http://{host}:{target.key.port}{target.path}"
     try:
         async with turn, session.get(url, allow_redirects=False) as response:
             if not response.ok:
-                return {}
+                return None
             return numbers(await response.content.read(_LONGEST_ANSWER))
     except (aiohttp.ClientError, TimeoutError, OSError, ValueError):
-        return {}
+        return None
 
 
 def numbers(answer: bytes) -> dict[str, float]:
