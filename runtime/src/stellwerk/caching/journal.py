@@ -24,7 +24,7 @@ from zlib import crc32
 
 import msgspec
 
-from stellwerk.caching.errors import JournalError
+from stellwerk.caching.errors import JournalError, JournalInUseError
 
 SEGMENT_BYTES: Final = 8 * 1024**2
 """Size after which a segment is closed and the next begun."""
@@ -162,8 +162,8 @@ def opened(folder: Path, synced: Callable[[Record], None] = lambda _: None) -> J
 
     `synced` is called for each record that the disk has, in their order.
 
-    Raises JournalError where another process has it open, or a record that is not its last was
-    damaged: then nothing is applied out of order, and a person has to look.
+    Raises JournalInUseError where another process has it open, and JournalError where a record
+    that is not its last was damaged: nothing is applied out of order, and a person has to look.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -171,7 +171,7 @@ def opened(folder: Path, synced: Callable[[Record], None] = lambda _: None) -> J
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise JournalError(f"The journal in {folder} is used by another process.") from None
+        raise JournalInUseError(f"The journal in {folder} is used by another process.") from None
     try:
         applied = _applied(folder)
         segments, records = _recovered(folder)
