@@ -406,6 +406,7 @@ def test_journals_are_adopted_on_request(
         chosen = Settings(directory=str(tmp_path))
         assert await adopt(chosen, database.connect, {layer: database.apply}) == 3
         assert await adopt(chosen, database.connect, {layer: database.apply}) == 0
+        assert list(tmp_path.glob("*/*.journal")) == []
 
     behind(redis, postgres, tmp_path, three_writes, name="gone", drain_seconds=0)
     run(redis, scenario)

@@ -26,7 +26,7 @@ from stellwerk.caching.errors import (
     JournalInUseError,
 )
 from stellwerk.caching.extensions import prepared, restored
-from stellwerk.caching.journal import Journal, Record, opened, set_aside_in
+from stellwerk.caching.journal import Journal, Record, has_segments, opened, set_aside_in
 from stellwerk.caching.layer import Layer
 from stellwerk.settings.caching import WriteBehind as Settings
 
@@ -324,6 +324,19 @@ class _Adoption(WriteBehind):
 
     _is_adoption = True
 
+    async def finish(self, seconds: float) -> int:
+        """Wait so long for the database; how many writes it has taken."""
+        found = self.pending
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.drained()
+        taken = found - self.pending
+        if found:
+            _logger.info("Of %d writes of a process that is gone, %d are applied.", found, taken)
+        if self._journal is not None and not self.pending:
+            self._journal.retire()
+        return taken
+
 
 async def adopt(
     settings: Settings,
@@ -337,28 +350,16 @@ async def adopt(
     Journals that are in use are left alone. One that is damaged is said in the log.
     """
     adopted = 0
-    for folder in sorted(Path(settings.directory).glob("*/")):
+    for folder in filter(has_segments, sorted(Path(settings.directory).glob("*/"))):
         left = _Adoption(settings, folder.name, connect, appliers, drain_seconds=0)
         try:
             async with left:
-                adopted += await _drained(left, drain_seconds)
+                adopted += await left.finish(drain_seconds)
         except JournalInUseError:
             continue
         except JournalError as error:
             _logger.error("%s", error)
     return adopted
-
-
-async def _drained(left: WriteBehind, seconds: float) -> int:
-    """Wait so long for the database; how many writes it has taken."""
-    found = left.pending
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await left.drained()
-    if found:
-        taken = found - left.pending
-        _logger.info("Of %d writes of a process that is gone, %d are applied.", found, taken)
-    return found - left.pending
 
 
 async def _left(connection: Connection, journal: Journal, batch: Sequence[Record]) -> list[Record]:
