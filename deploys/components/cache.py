@@ -1,4 +1,6 @@
-"""The cache daemon of app hosts: its user, unit, credentials, and what it is told."""
+"""The cache on app hosts: the daemon with its user, unit and credentials, and what it and the
+services are told.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,12 +18,18 @@ from stellwerk.settings.files import settings_document
 USER = "stellwerk-cache"
 UNIT = "stellwerk-cache.service"
 PATH = "/etc/stellwerk/cache.json"
+SERVICES_PATH = "/etc/stellwerk/services-cache.json"
 AUDIT = f"/var/log/{USER}/requests.jsonl"
 REDIS_USER = "app"  # it invalidates and loads what services keep, and may do no more than they
-STAMPS = ("cache", "cache-user")
+STAMPS = ("cache", "cache-services", "cache-user")
 """The names of the configurations below."""
 TOLD = ("caches", "client", "compression", "encryption", "invalidation", "metrics", "warming")
-"""The parts of the settings of the cache that it reads; the others are the services'."""
+"""The parts of the settings of the cache that the daemon reads."""
+TOLD_SERVICES = (
+    *("caches", "client", "compression", "encryption", "invalidation", "metrics"),
+    *("rate_limits", "write_behind"),
+)
+"""Those that services read."""
 _CREDENTIALS = {
     "redis.passwords.app": "redis.app",
     "sentinel.password": "sentinel.password",
@@ -47,11 +55,16 @@ def configs(
     """In order; `runtime` is the name of the runtime's release.
 
     The daemon is restarted for a new release, setting of its own, password or authority, and for
-    nothing else. Services go on meanwhile: they use the cache without it.
+    nothing else. Services go on meanwhile: they use the cache without it, and read what they are
+    told when they start.
     """
     if not is_wanted(declared) or not cluster.group("caches"):
         return ()
-    return (_user(), _daemon(cluster, declared, runtime, certificate))
+    return (
+        _user(),
+        _services(cluster, declared),
+        _daemon(cluster, declared, runtime, certificate),
+    )
 
 
 def checks(cluster: Cluster, declared: ClusterHost) -> tuple[Check, ...]:
@@ -64,15 +77,23 @@ def checks(cluster: Cluster, declared: ClusterHost) -> tuple[Check, ...]:
 def document(cluster: Cluster, declared: ClusterHost) -> dict[str, Any]:
     """What the daemon of a host is told; its passwords and tokens are credentials."""
     settings = declared.settings
-    caching = settings_document(settings)["caching"]
-    found = {
-        "caching": {name: caching[name] for name in TOLD},
-        "redis": _redis(cluster, settings),
-        "audit": AUDIT,
-    }
+    found = _document(cluster, settings, TOLD) | {"audit": AUDIT}
     if cluster.group("databases"):
         found["database"] = _dsn(cluster, settings)
     return found
+
+
+def services_document(cluster: Cluster, declared: ClusterHost) -> dict[str, Any]:
+    """What the services of a host are told; secrets are credentials of theirs."""
+    return _document(cluster, declared.settings, TOLD_SERVICES)
+
+
+def _document(cluster: Cluster, settings: Settings, told: Iterable[str]) -> dict[str, Any]:
+    caching = settings_document(settings)["caching"]
+    return {
+        "caching": {name: caching[name] for name in told},
+        "redis": _redis(cluster, settings),
+    }
 
 
 def _redis(cluster: Cluster, settings: Settings) -> dict[str, Any]:
@@ -122,6 +143,11 @@ def _user() -> ConfigSet:
     )
 
 
+def _services(cluster: Cluster, declared: ClusterHost) -> ConfigSet:
+    told = _text(services_document(cluster, declared))
+    return ConfigSet("cache-services", files=(File(SERVICES_PATH, told),))
+
+
 def _daemon(
     cluster: Cluster,
     declared: ClusterHost,
@@ -137,11 +163,10 @@ def _daemon(
         user=USER,
         limits=settings.runtime.daemons.cache,
     )
-    told = json.dumps(document(cluster, declared), indent=1, sort_keys=True, ensure_ascii=False)
     return ConfigSet(
         "cache",
         files=(
-            File(PATH, f"{told}\n"),
+            File(PATH, _text(document(cluster, declared))),
             File(f"/etc/systemd/system/{UNIT}", unit),
             # Here as well, as the daemon reads them at its start.
             *_secrets(credentials.wanted(declared)),
@@ -151,6 +176,10 @@ def _daemon(
         health=_health(settings),
         lasting=(credentials.FOLDER, tls.FOLDER),
     )
+
+
+def _text(document: Mapping[str, Any]) -> str:
+    return json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def _secrets(given: Mapping[str, str]) -> Iterable[File]:

@@ -56,11 +56,12 @@ def command(service: Service, release: ServiceRelease) -> str:
 
 
 def shared_credentials() -> dict[str, str]:
-    """The passwords every service is handed, as credential and the file it is in."""
+    """The secrets every service is handed, as credential and the file it is in."""
     return {
         "postgresql.password": credentials.path("postgresql.app"),
         "redis.password": credentials.path("redis.app"),
         "sentinel.password": credentials.path("sentinel.password"),
+        "caching.encryption.key": credentials.path("caching.encryption_key"),
     }
 
 
@@ -120,7 +121,7 @@ def environment(cluster: Cluster, declared: ClusterHost, name: str, address: str
         "REDIS_USER": "app",
     }
     if cluster.group("caches"):
-        values["CACHE_SETTINGS"] = cache.PATH
+        values["CACHE_SETTINGS"] = cache.SERVICES_PATH
     if databases:
         values |= {
             "DATABASE_HOST": databases[0].address,

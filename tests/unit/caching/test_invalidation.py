@@ -8,6 +8,8 @@ import pytest
 from stellwerk.caching import names
 from stellwerk.caching.cache import Cache
 from stellwerk.caching.errors import DeclarationError, KeyFieldError
+from stellwerk.caching.warming import warm
+from stellwerk.settings.caching import Warming
 from tests.unit.caching.opened import Node, Source, run, until
 from tests.unit.caching.redis_server import RedisServer
 from tests.unit.caching.shipped import caching, shipped
@@ -87,6 +89,27 @@ def test_a_refresh_that_began_before_an_invalidation_is_not_stored(
         await invalidated(cache)
         source.open.set()
         assert await layer.get(shop=1, id=2, load=source.load, tags=["eu"]) == "new"
+
+    run(redis, scenario)
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "tag"])
+def test_a_warming_that_began_before_an_invalidation_stores_nothing(
+    redis: RedisServer, way: str
+) -> None:
+    async def scenario(node: Node) -> None:
+        source = Source("old")
+
+        async def load(**_: object) -> str:
+            return str(await source.load())
+
+        layer = (await node.cache()).layer("shop.item", load=load)
+        warming = await source.held(warm(Warming(), [(layer, {"shop": 1, "id": 2})]))
+        source.value = "new"
+        await WAYS[way](await node.cache())
+        source.open.set()
+        assert (await warming).there == 1
+        assert await layer.get(shop=1, id=2) == "new"
 
     run(redis, scenario)
 

@@ -9,7 +9,7 @@ import pytest
 
 from stellwerk.caching import journal as module
 from stellwerk.caching.errors import JournalError
-from stellwerk.caching.journal import Journal, Record, opened, set_aside_in
+from stellwerk.caching.journal import Journal, Record, has_segments, opened, set_aside_in
 
 
 def with_journal(folder: Path, act: Callable[[Journal], Awaitable[None]]) -> list[Record]:
@@ -113,6 +113,21 @@ def test_what_was_applied_is_not_recovered_again(tmp_path: Path) -> None:
     assert keys(tmp_path) == ["c"]
     (tmp_path / "applied").write_text("torn")
     assert keys(tmp_path) == ["a", "b", "c"]
+
+
+def test_a_retired_journal_leaves_nothing_and_begins_anew(tmp_path: Path) -> None:
+    identities = []
+
+    async def act(journal: Journal) -> None:
+        identities.append(journal.identity)
+        record = await journal.append("layer", "a", b"", b"")
+        journal.forget(record.sequence)
+        journal.retire()
+
+    for _ in range(2):
+        assert with_journal(tmp_path, act) == []
+        assert not has_segments(tmp_path)
+    assert identities[0] != identities[1]
 
 
 def test_one_process_at_a_time_has_a_journal(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Redis frozen, killed or absent: the loaders answer, and nobody waits for it twice."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 
 import pytest
 
+from stellwerk.caching import client
 from stellwerk.caching.addresses import Endpoint, RedisAddress
 from stellwerk.caching.cache import Cache
 from stellwerk.caching.connection import Connection
@@ -15,6 +17,7 @@ from tests.unit.caching.shipped import caching
 
 pytestmark = pytest.mark.programs
 
+CLOSES_AFTER_SECONDS = 1
 LOCAL = caching(layer={"local_seconds": 30})
 
 
@@ -92,6 +95,25 @@ def test_a_killed_redis_is_done_without_and_used_again(redis: RedisServer) -> No
     run(redis, scenario)
 
 
+def test_a_server_that_closes_idle_connections_keeps_an_idle_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "_PING_SECONDS", 0.2)
+
+    async def scenario(node: Node) -> None:
+        cache = await node.cache()
+        await until(lambda: oldest_connection(server) > 2 * CLOSES_AFTER_SECONDS)
+        assert cache.connected
+
+    with running("--timeout", str(CLOSES_AFTER_SECONDS)) as server:
+        run(server, scenario)
+
+
+def oldest_connection(server: RedisServer) -> int:
+    """The seconds since the oldest connection was made."""
+    return max(map(int, re.findall(r" age=(\d+)", server.command("CLIENT", "LIST"))))
+
+
 def test_a_program_starts_without_redis() -> None:
     async def scenario() -> None:
         nowhere = RedisAddress(Endpoint("127.0.0.1", free_port()))
@@ -135,6 +157,30 @@ def test_an_invalidation_while_redis_is_away_is_made_up_before_it_is_read(
             await asyncio.sleep(0.01)
         values = [await layer.get(shop=shop, id=1, load=source.load) for shop in (1, 2, 3)]
         assert values == ["new", "new", "new"]
+
+    run(redis, scenario)
+
+
+def test_redis_is_used_again_while_much_is_being_written(redis: RedisServer) -> None:
+    async def scenario(node: Node) -> None:
+        cache = await node.cache()
+        layer = cache.layer("shop.item")
+        ended = asyncio.Event()
+
+        async def write() -> None:
+            number = 0
+            while not ended.is_set():
+                number += 1
+                await layer.set(number, shop=1, id=number)
+                await asyncio.sleep(0)
+
+        writing = asyncio.create_task(write())
+        redis.kill()
+        await until(lambda: not cache.connected)
+        redis.start()
+        await until(lambda: cache.connected)
+        ended.set()
+        await writing
 
     run(redis, scenario)
 

@@ -16,6 +16,7 @@ import pytest
 
 from stellwerk.caching.cache import Cache
 from stellwerk.caching.errors import DeclarationError
+from stellwerk.caching.journal import opened
 from stellwerk.caching.layer import Layer
 from stellwerk.caching.write_behind import SCHEMA, Connection, Write, WriteBehind, adopt
 from stellwerk.settings.caching import WriteBehind as Settings
@@ -360,24 +361,93 @@ def test_at_the_bound_a_write_waits_for_the_database(
     behind(redis, postgres, tmp_path, act, pending_max=3)
 
 
-def test_what_a_gone_process_left_is_adopted(
+async def three_writes(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
+    """Leave three writes behind, as a process whose database is away when it ends."""
+    database.down = True
+    for number in range(3):
+        await writes.write(layer, "left", shop=1, id=number)
+
+
+def test_what_a_gone_process_left_is_applied_by_another(
+    redis: RedisServer, postgres: Server, tmp_path: Path
+) -> None:
+    async def act(writes: WriteBehind, layer: Layer[Any], _: Database) -> None:
+        await writes.write(layer, "own", shop=1, id=9)
+        await until(lambda: len(items(postgres)) == 4)
+        assert writes.refused() == []
+
+    behind(redis, postgres, tmp_path, three_writes, name="gone", drain_seconds=0)
+    assert items(postgres) == {}
+    behind(redis, postgres, tmp_path, act)
+    assert sorted(items(postgres)) == [0, 1, 2, 9]
+
+
+def test_a_process_that_ends_while_others_run_is_noticed(
+    redis: RedisServer, postgres: Server, tmp_path: Path
+) -> None:
+    async def act(_: WriteBehind, layer: Layer[Any], __: Database) -> None:
+        other = Database(postgres)
+        chosen = Settings(directory=str(tmp_path))
+        async with WriteBehind(
+            chosen, "two", other.connect, {layer: other.apply}, drain_seconds=0
+        ) as two:
+            await three_writes(two, layer, other)
+            assert items(postgres) == {}
+        await until(lambda: len(items(postgres)) == 3)
+
+    behind(redis, postgres, tmp_path, act, adopt_seconds=1)
+
+
+def test_journals_are_adopted_on_request(
+    redis: RedisServer, postgres: Server, tmp_path: Path
+) -> None:
+    async def scenario(node: Node) -> None:
+        layer, database = (await node.cache()).layer("shop.item"), Database(postgres)
+        chosen = Settings(directory=str(tmp_path))
+        assert await adopt(chosen, database.connect, {layer: database.apply}) == 3
+        assert await adopt(chosen, database.connect, {layer: database.apply}) == 0
+        assert list(tmp_path.glob("*/*.journal")) == []
+
+    behind(redis, postgres, tmp_path, three_writes, name="gone", drain_seconds=0)
+    run(redis, scenario)
+    assert sorted(items(postgres)) == [0, 1, 2]
+
+
+def test_readers_keep_their_own_pending_value_while_an_older_one_is_adopted(
     redis: RedisServer, postgres: Server, tmp_path: Path
 ) -> None:
     async def act(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
-        database.down = True
-        for number in range(3):
-            await writes.write(layer, "value", shop=1, id=number)
+        database.open.clear()
+        await writes.write(layer, "newer", shop=1, id=1)
+        adopting = asyncio.create_task(
+            adopt(Settings(directory=str(tmp_path)), database.connect, {layer: database.apply})
+        )
+        await until(lambda: len(database.connected) >= 2)
+        redis.command("FLUSHALL")
+        assert await layer.peek(shop=1, id=1) == "newer"
+        database.open.set()
+        await adopting
 
-    async def adopting(writes: WriteBehind, layer: Layer[Any], database: Database) -> None:
-        await writes.write(layer, "own", shop=1, id=9)
+    behind(redis, postgres, tmp_path, three_writes, name="gone", drain_seconds=0)
+    behind(redis, postgres, tmp_path, act)
+
+
+def test_a_process_whose_journal_is_being_adopted_waits_for_it(
+    redis: RedisServer, postgres: Server, tmp_path: Path
+) -> None:
+    async def scenario(node: Node) -> None:
+        layer, database = (await node.cache()).layer("shop.item"), Database(postgres)
         chosen = Settings(directory=str(tmp_path))
-        assert await adopt(chosen, database.connect, {layer: database.apply}) == 3
-        assert writes.refused() == []
+        adopted = opened(tmp_path / "one")
+        starting = WriteBehind(chosen, "one", database.connect, {layer: database.apply})
+        entering = asyncio.create_task(starting.__aenter__())
+        await asyncio.sleep(0)
+        assert not entering.done()
+        await adopted.close()
+        await entering
+        await starting.__aexit__(None, None, None)
 
-    behind(redis, postgres, tmp_path, act, name="gone", drain_seconds=0)
-    assert items(postgres) == {}
-    behind(redis, postgres, tmp_path, adopting)
-    assert sorted(items(postgres)) == [0, 1, 2, 9]
+    run(redis, scenario)
 
 
 def test_leaving_drains_and_refuses_further_writes(

@@ -1,4 +1,6 @@
-"""The cache daemon is told all it reads, restarted only for that, and handed no other secrets."""
+"""The cache daemon is told all it reads, restarted only for that, and handed no other secrets; and
+services are told all that they need to use the cache.
+"""
 
 import json
 import re
@@ -8,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from deploys.components import cache, tls
+from deploys.components import cache, credentials, services, tls
 from deploys.engine.resources import ConfigSet
 from stellwerk.caching.addresses import Endpoint, Sentinels
 from stellwerk.caching.daemon_configuration import read
+from stellwerk.caching.deployed import ConfigurationError, deployed
 from stellwerk.caching.encryption import keyring
 from stellwerk.settings.cluster import Cluster
 
@@ -24,7 +27,7 @@ PORTFOLIO = "caching.caches.portfolio"
 def configuration(
     cluster: Cluster, release: str = "1", certificate: tls.HostCertificate | None = None
 ) -> ConfigSet:
-    _, found = cache.configs(cluster, host_of(cluster, "apps"), release, certificate)
+    *_, found = cache.configs(cluster, host_of(cluster, "apps"), release, certificate)
     return found
 
 
@@ -52,13 +55,13 @@ def test_only_app_hosts_have_one_and_only_where_there_is_a_redis(
 
 
 def test_a_daemon_reads_back_what_it_is_told(cluster: Cluster, tmp_path: Path) -> None:
-    credentials = tmp_path / "credentials"
-    credentials.mkdir()
+    folder = tmp_path / "credentials"
+    folder.mkdir()
     for file in configuration(cluster).files:
         for key, path in handed(cluster).items():
             if file.path == path:
-                (credentials / key).write_text(file.content)
-    found = read(written(cluster, tmp_path), credentials)
+                (folder / key).write_text(file.content)
+    found = read(written(cluster, tmp_path), folder)
     settings = host_of(cluster, "apps").settings
     assert isinstance(found.redis.at, Sentinels)
     assert len(found.redis.at.endpoints) == 3
@@ -71,6 +74,37 @@ def test_a_daemon_reads_back_what_it_is_told(cluster: Cluster, tmp_path: Path) -
     assert found.database is not None
     assert "user=stellwerk_app_" in found.database
     assert "sslmode=disable" in found.database
+
+
+def test_a_service_reads_back_what_it_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    app = host_of(cluster, "apps")
+    shared = services.shared_credentials()
+    wanted = {credentials.path(name): secret for name, secret in credentials.wanted(app).items()}
+    for name, path in shared.items():
+        (tmp_path / name).write_text(wanted[path])
+    told = tmp_path / "told" / "cache.json"
+    told.parent.mkdir()
+    told.write_text(json.dumps(cache.services_document(cluster, app)))
+    found = deployed(
+        {
+            "CACHE_SETTINGS": str(told),
+            "CREDENTIALS_DIRECTORY": str(tmp_path),
+            "STATE_DIRECTORY": "/var/lib/shop",
+        }
+    )
+    settings = app.settings
+    assert isinstance(found.redis.at, Sentinels)
+    assert found.redis.credentials.password == settings.redis.passwords.app.get_secret_value()
+    assert found.redis.at.credentials.password == settings.sentinel.password.get_secret_value()
+    assert found.caching.caches == settings.caching.caches
+    assert found.caching.rate_limits == settings.caching.rate_limits
+    assert found.caching.encryption == settings.caching.encryption
+    assert found.caching.write_behind.directory == "/var/lib/shop/journals"
+
+
+def test_a_service_outside_a_deploy_is_told_so() -> None:
+    with pytest.raises(ConfigurationError, match="CACHE_SETTINGS is not set"):
+        deployed({})
 
 
 def test_without_sentinels_it_is_told_the_server(load: Load, tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def test_an_environment_is_one_line_a_value_and_holds_no_secret(cluster: Cluster
     rows = text.splitlines()[1:]
     assert all(re.fullmatch(r'[A-Z_]+="[^"]*"', row) for row in rows)
     assert 'REDIS_SENTINELS="198.18.0.31:26379,198.18.0.32:26379,198.18.0.41:26379"' in rows
-    assert 'CACHE_SETTINGS="/etc/stellwerk/cache.json"' in rows
+    assert 'CACHE_SETTINGS="/etc/stellwerk/services-cache.json"' in rows
     for secret in credentials.wanted(declared).values():
         assert secret not in text
 

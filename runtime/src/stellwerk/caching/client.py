@@ -6,6 +6,7 @@ has connected again.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
@@ -20,6 +21,9 @@ from stellwerk.settings.redis import KeepAlive
 
 _FIRST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 1.0
+_PING_SECONDS: Final = 15.0
+"""A server closes connections that are idle for its `timeout`; ours are not."""
+
 _PROMOTION_PAUSE_SECONDS: Final = 0.02
 _PROMOTION_SECONDS: Final = 3.0
 """Time in which a replica that a Sentinel has chosen becomes master; usually 0.1 s suffice."""
@@ -216,7 +220,10 @@ class RedisClient:
     async def _until_lost(self, session: Session) -> None:
         _logger.info("%s is reachable at %s.", self._address, self._master)
         lost = session.connection.lost
-        reason = await asyncio.shield(lost)
+        while not (await asyncio.wait((lost,), timeout=_PING_SECONDS))[0]:
+            with contextlib.suppress(RedisAwayError):
+                await session.send("PING")
+        reason = lost.result()
         self._session = None
         _logger.warning("%s is away: %s.", self._address, reason)
         for called in self.on_loss:

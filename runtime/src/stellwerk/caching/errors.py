@@ -42,3 +42,7 @@ class RedisRefusedError(RedisAwayError):
 
 class JournalError(CacheError):
     """The journal of pending writes cannot be used."""
+
+
+class JournalInUseError(JournalError):
+    """Another process has the journal open."""

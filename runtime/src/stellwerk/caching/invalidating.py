@@ -13,6 +13,7 @@ from stellwerk.caching.client import Session
 from stellwerk.caching.errors import CacheError, RedisAwayError
 from stellwerk.caching.globs import matches
 from stellwerk.caching.layers import Layers
+from stellwerk.caching.owing import Owed
 from stellwerk.caching.planning import layer_plan, merged, place_of_key, without_looking
 from stellwerk.caching.storage import Place, Plan, Storage, confirm, has_event, invalidate
 from stellwerk.caching.validity import Validity
@@ -22,8 +23,6 @@ _REMEMBERED_MAX: Final = 1_000
 _WRITTEN_MAX: Final = 2_000
 """Writes that are looked for on another server: the latest, as replicas are a moment behind."""
 _CONFIRMED_AT_ONCE: Final = 200
-_OWED_MAX: Final = 10_000
-"""Names that are remembered while Redis is away; beyond, all layers are invalidated instead."""
 
 _logger = logging.getLogger(__name__)
 
@@ -45,7 +44,9 @@ class Invalidator:
         self._layers = layers
         self._storage = storage
         self._stream_length = stream_length
-        self._owed = Plan()
+        self._owed = Owed(layers)
+        self._is_settled = asyncio.Event()
+        self._is_settled.set()
         self._done: deque[Plan] = deque(maxlen=_REMEMBERED_MAX)
         self._last: tuple[bytes, bytes] | None = None
         self._written: deque[tuple[Place, bytes]] = deque(maxlen=_WRITTEN_MAX)
@@ -54,6 +55,7 @@ class Invalidator:
     async def invalidate(self, plan: Plan) -> bool:
         """Carry the plan out; False: Redis is away, and it is owed."""
         self.validity.void(plan.names)
+        await self._is_settled.wait()
         try:
             event = self.event(plan.names)
             self._last = (await self._storage.invalidate(plan, event), event)
@@ -82,10 +84,7 @@ class Invalidator:
 
     def owe(self, plan: Plan) -> None:
         """Remember what Redis could not be told, or refused, and do not read it until it was."""
-        self._owed = merged((self._owed, without_looking(plan)))
-        if len(self._owed.names) > _OWED_MAX:
-            tags = self._owed.tags
-            self._owed = merged((*map(layer_plan, self._layers.all), Plan(tags=tags)))
+        self._owed.add(plan)
         self._storage.leave("it holds what is invalid")
 
     async def settle(self, session: Session) -> None:
@@ -94,19 +93,35 @@ class Invalidator:
         When this returns nothing is owed, whatever became owed meanwhile.
         """
         if self._last is not None and not await has_event(session, *self._last):
-            self._owed = merged((self._owed, self._remembered()))
+            self._owed.add(self._remembered())
             _logger.warning("Redis has lost invalidations; they are repeated.")
         written = list(dict(self._written).items())
         for at in range(0, len(written), _CONFIRMED_AT_ONCE):
             part = written[at : at + _CONFIRMED_AT_ONCE]
             await asyncio.gather(*(self._confirm(session, *each) for each in part))
-        while (owed := self._owed).names:
-            event = self.event(owed.names)
-            self.validity.void(owed.names)
+        await self._pay(session)
+        # Much may have come meanwhile, and more would come with every answer that is waited for:
+        # who comes now waits until the connection is theirs.
+        self._is_settled.clear()
+        try:
+            while self._owed:
+                await self._pay(session)
+        finally:
+            self._is_settled.set()
+
+    async def _pay(self, session: Session) -> None:
+        """Do what is owed at this moment."""
+        if not self._owed:
+            return
+        owed = self._owed.take()
+        event = self.event(owed.names)
+        self.validity.void(owed.names)
+        try:
             self._last = (await invalidate(session, owed, event, self._stream_length), event)
-            self._done.append(owed)
-            if self._owed is owed:
-                self._owed = Plan()
+        except BaseException:
+            self._owed.add(owed)
+            raise
+        self._done.append(owed)
 
     async def _confirm(self, session: Session, place: Place, write_id: bytes) -> None:
         event = self.event((place.key,))

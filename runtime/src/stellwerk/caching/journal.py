@@ -24,7 +24,7 @@ from zlib import crc32
 
 import msgspec
 
-from stellwerk.caching.errors import JournalError
+from stellwerk.caching.errors import JournalError, JournalInUseError
 
 SEGMENT_BYTES: Final = 8 * 1024**2
 """Size after which a segment is closed and the next begun."""
@@ -94,6 +94,19 @@ class Journal:
         while len(self._segments) > 1 and self._segments[0].last <= sequence:
             self._segments.pop(0).path.unlink(missing_ok=True)
 
+    def retire(self) -> None:
+        """Everything was applied and nothing will be appended: free the disk.
+
+        Numbers begin anew then, so the identity under which the database knows the old ones goes
+        as well. It outlives the records and not the mark, whenever the power fails.
+        """
+        os.fsync(self._applied)
+        while self._segments:
+            self._segments.pop().path.unlink()
+        for name in (_IDENTITY, _APPLIED):
+            _sync_folder(self.folder)
+            (self.folder / name).unlink()
+
     async def set_aside(self, record: Record, error: str) -> None:
         """Keep a write that cannot be applied, for a person to look at."""
         await asyncio.to_thread(
@@ -162,8 +175,8 @@ def opened(folder: Path, synced: Callable[[Record], None] = lambda _: None) -> J
 
     `synced` is called for each record that the disk has, in their order.
 
-    Raises JournalError where another process has it open, or a record that is not its last was
-    damaged: then nothing is applied out of order, and a person has to look.
+    Raises JournalInUseError where another process has it open, and JournalError where a record
+    that is not its last was damaged: nothing is applied out of order, and a person has to look.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -171,7 +184,7 @@ def opened(folder: Path, synced: Callable[[Record], None] = lambda _: None) -> J
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise JournalError(f"The journal in {folder} is used by another process.") from None
+        raise JournalInUseError(f"The journal in {folder} is used by another process.") from None
     try:
         applied = _applied(folder)
         segments, records = _recovered(folder)
@@ -185,6 +198,11 @@ def opened(folder: Path, synced: Callable[[Record], None] = lambda _: None) -> J
     return Journal(folder, identity, left, synced, lock, mark, segments, last + 1)
 
 
+def has_segments(folder: Path) -> bool:
+    """Whether a folder has a journal that was not retired."""
+    return bool(_segments_in(folder))
+
+
 def set_aside_in(folder: Path) -> list[Record]:
     """The writes that were set aside, with the reason."""
     path = folder / _ASIDE
@@ -192,7 +210,7 @@ def set_aside_in(folder: Path) -> list[Record]:
 
 
 def _recovered(folder: Path) -> tuple[list[_Segment], list[Record]]:
-    paths = sorted(path for path in folder.glob("*.journal") if path.name != _ASIDE)
+    paths = _segments_in(folder)
     segments, records = [], []
     for path in paths:
         data = path.read_bytes()
@@ -209,6 +227,10 @@ def _recovered(folder: Path) -> tuple[list[_Segment], list[Record]]:
         segments.append(_Segment(path, last, size))
         records.extend(found)
     return segments, records
+
+
+def _segments_in(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob("*.journal") if path.name != _ASIDE)
 
 
 def _whole(data: bytes) -> tuple[list[Record], int]:

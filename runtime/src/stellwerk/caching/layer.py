@@ -230,7 +230,7 @@ class Layer(Generic[T]):
                 at, envelope[:WRITE_ID_BYTES], invalidator.event((at.key,))
             )
         except RedisAwayError:
-            invalidator.owe(Plan(places=(at,)))
+            await invalidator.invalidate(Plan(places=(at,)))
             kept = False
         if not kept:
             invalidator.void_here((at.key,))

@@ -14,14 +14,19 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 import msgspec
 import psycopg
 
-from stellwerk.caching.errors import CacheError, DeclarationError, JournalError
+from stellwerk.caching.errors import (
+    CacheError,
+    DeclarationError,
+    JournalError,
+    JournalInUseError,
+)
 from stellwerk.caching.extensions import prepared, restored
-from stellwerk.caching.journal import Journal, Record, opened, set_aside_in
+from stellwerk.caching.journal import Journal, Record, has_segments, opened, set_aside_in
 from stellwerk.caching.layer import Layer
 from stellwerk.settings.caching import WriteBehind as Settings
 
@@ -44,6 +49,12 @@ _BLAMED: Final = frozenset({"22", "23", "42", "44", "P0"})
 what is not there, a check option, an exception raised by a trigger. All others pass by themselves:
 a lost connection, a standby that takes no writes, a full disk, a deadlock.
 """
+
+_ADOPTION_SECONDS: Final = 10.0
+"""Time that another's journal is held at most: its process may start again meanwhile."""
+
+_CLAIM_SECONDS: Final = 3 * _ADOPTION_SECONDS
+_CLAIM_PAUSE_SECONDS: Final = 0.05
 
 _logger = logging.getLogger(__name__)
 
@@ -78,9 +89,12 @@ class WriteBehind:
 
     `name` tells processes of a host apart and must be the same when this one starts again;
     `connect` opens a connection to the database; `appliers` say how a layer's writes are applied.
-    Leaving waits `drain_seconds` for the database; what is left is applied at the next start.
-    Entering raises JournalError where another process uses that name.
+    Leaving waits `drain_seconds` for the database; what is left is applied at the next start, or
+    by another process with the same folder: each looks regularly for the journals of those that
+    are gone. Entering raises JournalError where another process uses that name.
     """
+
+    _is_adoption: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -110,10 +124,12 @@ class WriteBehind:
 
     async def __aenter__(self) -> Self:
         """Open the journal; what a former process left is applied first."""
-        self._journal = opened(self._folder, self._enter)
+        self._journal = await self._claimed()
         for record in self._journal.recovered:
             self._enter(record)
         self._tasks = [asyncio.create_task(self._run(self._journal))]
+        if not self._is_adoption:
+            self._tasks.append(asyncio.create_task(self._adopt_regularly()))
         return self
 
     async def __aexit__(
@@ -169,12 +185,32 @@ class WriteBehind:
         """The writes that were set aside, with the reason."""
         return set_aside_in(self._folder)
 
+    async def _claimed(self) -> Journal:
+        """The journal; one that somebody adopts at this moment is waited for."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + (0 if self._is_adoption else _CLAIM_SECONDS)
+        while True:
+            try:
+                return opened(self._folder, self._enter)
+            except JournalInUseError:
+                if loop.time() >= end:
+                    raise
+            await asyncio.sleep(_CLAIM_PAUSE_SECONDS)
+
+    async def _adopt_regularly(self) -> None:
+        while True:
+            try:
+                await adopt(self._settings, self._connect, self._appliers)
+            except OSError as error:
+                _logger.warning("Journals cannot be looked for: %s", error)
+            await asyncio.sleep(self._settings.adopt_seconds)
+
     def _enter(self, record: Record) -> None:
         self._queue.append(record)
         self._newest[_entry(record)] = record.sequence
         self._entered.set()
         layer = self._layers.get(record.layer)
-        if layer is not None:
+        if layer is not None and not self._is_adoption:
             layer.pending[record.key] = record.envelope
 
     async def _applied_up_to(self, sequence: int) -> None:
@@ -281,26 +317,48 @@ class WriteBehind:
             del layer.pending[record.key]
 
 
+class _Adoption(WriteBehind):
+    """The journal of a process that is gone. Readers are not shown its writes: another's may be
+    newer.
+    """
+
+    _is_adoption = True
+
+    async def finish(self, seconds: float) -> int:
+        """Wait so long for the database; how many writes it has taken."""
+        found = self.pending
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.drained()
+        taken = found - self.pending
+        if found:
+            _logger.info("Of %d writes of a process that is gone, %d are applied.", found, taken)
+        if self._journal is not None and not self.pending:
+            self._journal.retire()
+        return taken
+
+
 async def adopt(
     settings: Settings,
     connect: Callable[[], Awaitable[Connection]],
     appliers: Mapping[Layer[Any], Apply],
     *,
-    drain_seconds: float = 10.0,
+    drain_seconds: float = _ADOPTION_SECONDS,
 ) -> int:
     """Apply what processes that are gone have left in their journals; returns how many writes.
 
     Journals that are in use are left alone. One that is damaged is said in the log.
     """
     adopted = 0
-    for folder in sorted(Path(settings.directory).glob("*/")):
+    for folder in filter(has_segments, sorted(Path(settings.directory).glob("*/"))):
+        left = _Adoption(settings, folder.name, connect, appliers, drain_seconds=0)
         try:
-            async with WriteBehind(
-                settings, folder.name, connect, appliers, drain_seconds=drain_seconds
-            ) as writes:
-                adopted += writes.pending
+            async with left:
+                adopted += await left.finish(drain_seconds)
+        except JournalInUseError:
+            continue
         except JournalError as error:
-            _logger.info("%s", error)
+            _logger.error("%s", error)
     return adopted
 
 

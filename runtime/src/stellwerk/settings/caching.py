@@ -123,13 +123,18 @@ class Client(Model):
 class WriteBehind(Model):
     """Writes that are acknowledged before the database has them."""
 
-    directory: Line = Field("/var/lib/stellwerk/journals", description="Folder of the journals.")
+    directory: Line = Field(
+        "journals", description="Folder of the journals, in a service's own state folder."
+    )
     pending_max: Count = Field(
         10_000, description="Writes that may wait; beyond, a write waits for the database."
     )
     batch: Count = Field(500, description="Writes applied in one transaction at most.")
     attempts: Count = Field(5, description="Tries after which a refused write is set aside.")
     retry_pause_ms: Milliseconds = Field(500, description="Pause before the next try.")
+    adopt_seconds: Seconds = Field(
+        60, description="Time between looks for the journals of processes that are gone."
+    )
 
 
 class RateLimits(Model):
