@@ -38,7 +38,10 @@ TOLD = (
     "services.*.port_base",
     "tls.enabled",
 )
-TOLD_OF_GROUPS = {"balancers": ("nginx.locations", "nginx.status_port")}
+TOLD_OF_GROUPS = {
+    "balancers": ("nginx.locations", "nginx.status_port"),
+    "databases": ("database.event_store_schema", "database.views.*.refresh_interval_seconds"),
+}
 
 
 def configs(
