@@ -1,4 +1,6 @@
-"""The event store on a host with PostgreSQL 17: crashes, killed builds, refreshes that meet."""
+"""The event store on a host with PostgreSQL 17, in thorough runs 15: crashes, killed builds,
+refreshes that meet.
+"""
 
 import json
 from collections.abc import Iterator
@@ -8,12 +10,13 @@ import pytest
 
 from tests.lab.conftest import lab_name, skip_without_lab
 from tests.lab.platform import Node, Platform
+from tests.lab.rows import rows
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
 HOST = "db-1"
-UNIT = "postgresql@17-main.service"
+VERSIONS = {"trixie": 17, "bookworm": 15}
 VIEW = "mv_portfolio_performance_summary"
 WAIT_SECONDS = 60.0
 HELD = "/run/held-transaction"
@@ -55,11 +58,13 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A Debian 13 host with a database and nothing else, after one complete run."""
+@pytest.fixture(scope="module", params=rows(VERSIONS, "trixie"))
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    """A Debian host with a database and nothing else, after one complete run."""
     skip_without_lab()
-    node = Node(HOST, "198.18.0.41", ("databases",), release="trixie")
+    node = Node(HOST, "198.18.0.41", ("databases",), release=request.param)
     platform = Platform(lab_name("store"), (node,), tmp_path_factory.mktemp("store"))
     platform.lab.up()
     platform.lab.reset("bare")
@@ -124,6 +129,8 @@ def test_a_deploy_leaves_nothing_to_do_and_a_view_that_is_refreshed(store: Platf
     assert wait_until(lambda: sql(store, refreshed) == "t", WAIT_SECONDS)
     units = "systemctl is-active stellwerk-views.timer stellwerk-indexes.timer"
     assert store.shell(HOST, units).split() == ["active", "active"]
+    metrics = "curl -s http://127.0.0.1:8004/api/metrics/service/postgresql"
+    assert wait_until(lambda: "view_refresh_ms" in store.shell(HOST, metrics), 2 * WAIT_SECONDS)
 
 
 def test_every_setting_is_in_force_and_explained_in_80_columns(store: Platform) -> None:
@@ -149,7 +156,7 @@ def test_no_acknowledged_event_is_lost_by_restarts_and_a_crash(store: Platform) 
     )
     store.shell(
         HOST,
-        f"nohup /opt/stellwerk/current/bin/python {folder}/writer.py depot {folder}"
+        f"nohup /opt/stellwerk/current/bin/python3 {folder}/writer.py depot {folder}"
         f" >{folder}/said 2>&1 &",
     )
 
@@ -161,10 +168,11 @@ def test_no_acknowledged_event_is_lost_by_restarts_and_a_crash(store: Platform) 
         return wait_until(lambda: acknowledged() > after + 20, WAIT_SECONDS)
 
     assert goes_on(0), store.shell(HOST, f"cat {folder}/said")
-    for interruption in (f"systemctl restart {UNIT}", f"systemctl kill -s KILL {UNIT}"):
+    unit = f"postgresql@{VERSIONS[store.nodes[0].release]}-main.service"
+    for interruption in (f"systemctl restart {unit}", f"systemctl kill -s KILL {unit}"):
         before = acknowledged()
         store.shell(HOST, interruption)
-        store.shell(HOST, f"systemctl reset-failed {UNIT}; systemctl start {UNIT}")
+        store.shell(HOST, f"systemctl reset-failed {unit}; systemctl start {unit}")
         assert goes_on(before), store.shell(HOST, f"cat {folder}/said")
     store.shell(HOST, f"touch {folder}/end")
     ended = f"test -e {folder}/ended && echo yes"
