@@ -3,15 +3,19 @@ refreshes that meet.
 """
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from stellwerk.database.quantities import MEBIBYTE
+from stellwerk.database.tuning import HostResources, TuningInputs, tune
 from tests.lab.conftest import lab_name, skip_without_lab
 from tests.lab.platform import Node, Platform
 from tests.lab.rows import rows
 from tests.lab.waiting import wait_until
+from tests.unit.database.test_tuning_on_postgresql import EVERY, GRID
 
 pytestmark = pytest.mark.lab
 
@@ -138,6 +142,22 @@ def test_every_setting_is_in_force_and_explained_in_80_columns(store: Platform) 
     assert {one["standing"] for one in found["settings"]} == {"in force"}
     assert found["worst_case_bytes"] <= 0.9 * found["ram_bytes"]
     assert max(map(len, stellwerk(store, "tune --explain").splitlines())) <= 80
+
+
+def test_the_hosts_postgresql_accepts_every_tuning(store: Platform) -> None:
+    version = VERSIONS[store.nodes[0].release]
+    folder, program = "/tmp/any", f"/usr/lib/postgresql/{version}/bin/postgres"
+    lines = [f"mkdir {folder}", f"touch {folder}/postgresql.conf"]
+    for mebibytes, cpus, workload, disk in GRID[::EVERY]:
+        tuning = tune(
+            HostResources(mebibytes * MEBIBYTE, cpus),
+            TuningInputs(workload=workload, disk=disk, version=version),
+        )
+        settings = [f"--{one.name}={one.value}" for one in tuning.settings]
+        lines.append(shlex.join([program, "-D", folder, *settings, "-C", "max_connections"]))
+    script = "\n".join([*lines, f"rm -r {folder}"])
+    said = store.shell(HOST, f"runuser -u postgres -- sh -es <<'END'\n{script}\nEND")
+    assert said.split() == ["100"] * len(GRID[::EVERY])
 
 
 def test_a_setting_that_alter_system_shadows_is_told(store: Platform) -> None:
