@@ -11,6 +11,7 @@ import pytest
 
 from stellwerk.database.quantities import MEBIBYTE
 from stellwerk.database.tuning import HostResources, TuningInputs, tune
+from stellwerk.metrics.model import Source
 from tests.lab.conftest import lab_name, skip_without_lab
 from tests.lab.platform import Node, Platform
 from tests.lab.rows import rows
@@ -87,6 +88,15 @@ def sql(platform: Platform, statements: str) -> str:
     return platform.shell(HOST, f"runuser -u postgres -- psql -XAtq -d aktienanalyse -c '{quoted}'")
 
 
+def measured(platform: Platform) -> str:
+    """What the monitor says of PostgreSQL."""
+    ask = (
+        "from urllib.request import urlopen;"
+        f"print(urlopen('http://127.0.0.1:8004/api/metrics/service/{Source.POSTGRESQL}').read())"
+    )
+    return platform.shell(HOST, f'python3 -c "{ask}"')
+
+
 def is_valid(platform: Platform, index: str) -> bool:
     return (
         sql(platform, f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{index}'::regclass")
@@ -133,8 +143,7 @@ def test_a_deploy_leaves_nothing_to_do_and_a_view_that_is_refreshed(store: Platf
     assert wait_until(lambda: sql(store, refreshed) == "t", WAIT_SECONDS)
     units = "systemctl is-active stellwerk-views.timer stellwerk-indexes.timer"
     assert store.shell(HOST, units).split() == ["active", "active"]
-    metrics = "curl -s http://127.0.0.1:8004/api/metrics/service/postgresql"
-    assert wait_until(lambda: "view_refresh_ms" in store.shell(HOST, metrics), 2 * WAIT_SECONDS)
+    assert wait_until(lambda: "view_refresh_ms" in measured(store), 2 * WAIT_SECONDS)
 
 
 def test_every_setting_is_in_force_and_explained_in_80_columns(store: Platform) -> None:
