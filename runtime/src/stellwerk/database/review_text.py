@@ -17,7 +17,7 @@ _COLUMNS: Final = (
     Column("recommended", least=len("recommended")),
     Column("our file", least=_LEAST_VALUE),
     Column("in force", least=_LEAST_VALUE),
-    Column("next start", least=_LEAST_VALUE),
+    Column("restart", least=len("restart")),
 )
 _UNSET, _SAME = "-", "same"
 
