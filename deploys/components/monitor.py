@@ -42,6 +42,7 @@ TOLD = (
 TOLD_OF_GROUPS = {
     "apps": ("caching.invalidation.admin.port",),
     "balancers": ("nginx.locations", "nginx.status_port"),
+    "databases": ("database.event_store_schema", "database.views.*.refresh_interval_seconds"),
 }
 
 

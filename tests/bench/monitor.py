@@ -67,6 +67,8 @@ def _fill(server: Server) -> None:
     server.psql(
         f"CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_monitor;"
         f"CREATE EXTENSION pg_stat_statements; {tables}"
+        "CREATE TABLE view_refreshes AS SELECT 'view' AS view, 1.5 AS seconds, 0 AS failures,"
+        f" now() AS refreshed_at; GRANT SELECT ON view_refreshes TO {ROLE}"
     )
     server.psql("".join(f"SELECT {', '.join(['1'] * count)};" for count in range(1, STATEMENTS)))
 

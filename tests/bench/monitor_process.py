@@ -21,6 +21,7 @@ from stellwerk.metrics.collectors.postgresql import (
     PostgresqlSizesCollector,
     Slow,
 )
+from stellwerk.metrics.collectors.postgresql_views import ViewRefreshes
 from stellwerk.metrics.collectors.redis import RedisCollector
 from stellwerk.metrics.collectors.redis_connection import RedisAccess
 from stellwerk.metrics.collectors.system import SystemCollector
@@ -46,7 +47,7 @@ async def main(folder: Path, sockets: str, redis_port: int, collections: int, pa
         SystemCollector(),
         UnitCollector(instances, {"shop": 10**8}, folder / "groups"),
         HealthCollector(instances, {"shop": "/health"}),
-        PostgresqlCollector(access, 2, Slow()),
+        PostgresqlCollector(access, 2, Slow(), ViewRefreshes("public", {"view": 300})),
         PostgresqlSizesCollector(access, 2, 300),
         RedisCollector(RedisAccess(redis_port)),
     ]

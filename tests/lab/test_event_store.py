@@ -1,19 +1,27 @@
-"""The event store on a host with PostgreSQL 17: crashes, killed builds, refreshes that meet."""
+"""The event store on a host with PostgreSQL 17, in thorough runs 15: crashes, killed builds,
+refreshes that meet.
+"""
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
+from stellwerk.database.quantities import MEBIBYTE
+from stellwerk.database.tuning import HostResources, TuningInputs, tune
+from stellwerk.metrics.model import Source
 from tests.lab.conftest import lab_name, skip_without_lab
 from tests.lab.platform import Node, Platform
+from tests.lab.rows import rows
 from tests.lab.waiting import wait_until
+from tests.unit.database.test_tuning_on_postgresql import EVERY, GRID
 
 pytestmark = pytest.mark.lab
 
 HOST = "db-1"
-UNIT = "postgresql@17-main.service"
+VERSIONS = {"trixie": 17, "bookworm": 15}
 VIEW = "mv_portfolio_performance_summary"
 WAIT_SECONDS = 60.0
 HELD = "/run/held-transaction"
@@ -55,11 +63,13 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    """A Debian 13 host with a database and nothing else, after one complete run."""
+@pytest.fixture(scope="module", params=rows(VERSIONS, "trixie"))
+def store(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Platform]:
+    """A Debian host with a database and nothing else, after one complete run."""
     skip_without_lab()
-    node = Node(HOST, "198.18.0.41", ("databases",), release="trixie")
+    node = Node(HOST, "198.18.0.41", ("databases",), release=request.param)
     platform = Platform(lab_name("store"), (node,), tmp_path_factory.mktemp("store"))
     platform.lab.up()
     platform.lab.reset("bare")
@@ -76,6 +86,15 @@ def sql(platform: Platform, statements: str) -> str:
     """What the server's administrator reads in the product's database."""
     quoted = statements.replace("'", "'\\''")
     return platform.shell(HOST, f"runuser -u postgres -- psql -XAtq -d aktienanalyse -c '{quoted}'")
+
+
+def measured(platform: Platform) -> str:
+    """What the monitor says of PostgreSQL."""
+    ask = (
+        "from urllib.request import urlopen;"
+        f"print(urlopen('http://127.0.0.1:8004/api/metrics/service/{Source.POSTGRESQL}').read())"
+    )
+    return platform.shell(HOST, f'python3 -c "{ask}"')
 
 
 def is_valid(platform: Platform, index: str) -> bool:
@@ -124,6 +143,7 @@ def test_a_deploy_leaves_nothing_to_do_and_a_view_that_is_refreshed(store: Platf
     assert wait_until(lambda: sql(store, refreshed) == "t", WAIT_SECONDS)
     units = "systemctl is-active stellwerk-views.timer stellwerk-indexes.timer"
     assert store.shell(HOST, units).split() == ["active", "active"]
+    assert wait_until(lambda: "view_refresh_ms" in measured(store), 2 * WAIT_SECONDS)
 
 
 def test_every_setting_is_in_force_and_explained_in_80_columns(store: Platform) -> None:
@@ -131,6 +151,22 @@ def test_every_setting_is_in_force_and_explained_in_80_columns(store: Platform) 
     assert {one["standing"] for one in found["settings"]} == {"in force"}
     assert found["worst_case_bytes"] <= 0.9 * found["ram_bytes"]
     assert max(map(len, stellwerk(store, "tune --explain").splitlines())) <= 80
+
+
+def test_the_hosts_postgresql_accepts_every_tuning(store: Platform) -> None:
+    version = VERSIONS[store.nodes[0].release]
+    folder, program = "/tmp/any", f"/usr/lib/postgresql/{version}/bin/postgres"
+    lines = [f"mkdir {folder}", f"touch {folder}/postgresql.conf"]
+    for mebibytes, cpus, workload, disk in GRID[::EVERY]:
+        tuning = tune(
+            HostResources(mebibytes * MEBIBYTE, cpus),
+            TuningInputs(workload=workload, disk=disk, version=version),
+        )
+        settings = [f"--{one.name}={one.value}" for one in tuning.settings]
+        lines.append(shlex.join([program, "-D", folder, *settings, "-C", "max_connections"]))
+    script = "\n".join([*lines, f"rm -r {folder}"])
+    said = store.shell(HOST, f"runuser -u postgres -- sh -es <<'END'\n{script}\nEND")
+    assert said.split() == ["100"] * len(GRID[::EVERY])
 
 
 def test_a_setting_that_alter_system_shadows_is_told(store: Platform) -> None:
@@ -149,7 +185,7 @@ def test_no_acknowledged_event_is_lost_by_restarts_and_a_crash(store: Platform) 
     )
     store.shell(
         HOST,
-        f"nohup /opt/stellwerk/current/bin/python {folder}/writer.py depot {folder}"
+        f"nohup /opt/stellwerk/current/bin/python3 {folder}/writer.py depot {folder}"
         f" >{folder}/said 2>&1 &",
     )
 
@@ -161,10 +197,11 @@ def test_no_acknowledged_event_is_lost_by_restarts_and_a_crash(store: Platform) 
         return wait_until(lambda: acknowledged() > after + 20, WAIT_SECONDS)
 
     assert goes_on(0), store.shell(HOST, f"cat {folder}/said")
-    for interruption in (f"systemctl restart {UNIT}", f"systemctl kill -s KILL {UNIT}"):
+    unit = f"postgresql@{VERSIONS[store.nodes[0].release]}-main.service"
+    for interruption in (f"systemctl restart {unit}", f"systemctl kill -s KILL {unit}"):
         before = acknowledged()
         store.shell(HOST, interruption)
-        store.shell(HOST, f"systemctl reset-failed {UNIT}; systemctl start {UNIT}")
+        store.shell(HOST, f"systemctl reset-failed {unit}; systemctl start {unit}")
         assert goes_on(before), store.shell(HOST, f"cat {folder}/said")
     store.shell(HOST, f"touch {folder}/end")
     ended = f"test -e {folder}/ended && echo yes"

@@ -62,6 +62,7 @@ def test_each_setting_says_what_it_still_takes(own_server: Server) -> None:
 
     drop_in.write_text(render(wanted, {}))
     rows = rows_of(own_server, wanted)
+    assert rows["checkpoint_timeout"].configured == wanted.value("checkpoint_timeout")
     assert rows["work_mem"].standing is Standing.RELOAD
     assert rows["shared_buffers"].standing is Standing.RESTART
     assert rows["shared_buffers"].after_restart == wanted.value("shared_buffers")
@@ -116,7 +117,8 @@ def test_text_has_80_columns_and_a_reason_for_each_setting() -> None:
     said = " ".join(" ".join(lines).split())
     for one in wanted.settings:
         assert one.reason in said
-    assert f"{wanted.worst_case_share_of_ram:.1%} of the 16384 MB of RAM" in said
+    share = 100 * wanted.worst_case_share_of_ram
+    assert f"{share:.1f} % of the 16384 MB of RAM" in said
 
 
 def test_a_document_has_reason_and_source() -> None:

@@ -68,6 +68,18 @@ def in_base_unit(text: str, base_unit: str | None) -> float:
     raise QuantityError(f"{text!r} cannot be counted in {base_unit or 'plain numbers'}.")
 
 
+def same_quantity(first: str, second: str) -> bool:
+    """Whether two texts are the same, or amounts of memory or durations of the same size."""
+    return first == second or any(_same_in(unit, first, second) for unit in ("B", "ms"))
+
+
+def _same_in(unit: str, first: str, second: str) -> bool:
+    try:
+        return in_base_unit(first, unit) == in_base_unit(second, unit)
+    except QuantityError:
+        return False
+
+
 def _split(text: str) -> tuple[float, str]:
     match = _QUANTITY.fullmatch(text)
     if match is None:

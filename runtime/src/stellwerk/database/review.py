@@ -62,7 +62,7 @@ class Row:
     """One setting: what is recommended, what our file says, what is in force and would be.
 
     `after_restart` is the value that the next start takes; `file` names where that comes from, and
-    None where nothing sets it.
+    None where nothing sets it. A value that means what is recommended is written as that is.
     """
 
     recommended: Setting
@@ -154,9 +154,9 @@ def _row(setting: Setting, deployed: str, view: ServerView, drop_in: str) -> Row
     after = shown if last is None else last.setting
     return Row(
         setting,
-        configured=ours,
-        in_force=shown,
-        after_restart=after,
+        configured=_as_recommended(ours, setting, present),
+        in_force=_as_recommended(shown, setting, present),
+        after_restart=_as_recommended(after, setting, present),
         file=None if last is None else last.source_file,
         standing=_standing(setting, deployed, present, ours, last, drop_in),
     )
@@ -181,6 +181,13 @@ def _standing(
     if last is not None and last.source_file != drop_in:
         return Standing.SHADOWED
     return Standing.RESTART if present.context == _RESTARTING_CONTEXT else Standing.RELOAD
+
+
+def _as_recommended(
+    text: str | None, setting: Setting, present: ServerSetting | None
+) -> str | None:
+    same = text is not None and present is not None and _same_text(text, setting.value, present)
+    return setting.value if same else text
 
 
 def _same_text(first: str, second: str, like: ServerSetting) -> bool:

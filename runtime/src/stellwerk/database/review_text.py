@@ -17,9 +17,9 @@ _COLUMNS: Final = (
     Column("recommended", least=len("recommended")),
     Column("our file", least=_LEAST_VALUE),
     Column("in force", least=_LEAST_VALUE),
-    Column("next start", least=_LEAST_VALUE),
+    Column("restart", least=len("restart")),
 )
-_UNSET: Final = "-"
+_UNSET, _SAME = "-", "same"
 
 
 def review_text(
@@ -41,11 +41,14 @@ def review_text(
 
 def _cells(row: Row) -> tuple[Cell, ...]:
     tone = Tone.NONE if row.standing is Standing.IN_FORCE else Tone.WEAK
-    values = (row.recommended.value, row.configured, row.in_force, row.after_restart)
-    return (
-        Cell(row.recommended.name, tone),
-        *(Cell(_UNSET if value is None else value, tone) for value in values),
-    )
+    recommended = row.recommended.value
+
+    def beside(value: str | None) -> str:
+        return _UNSET if value is None else _SAME if value == recommended else value
+
+    others = map(beside, (row.configured, row.in_force, row.after_restart))
+    texts = (row.recommended.name, recommended, *others)
+    return tuple(Cell(text, tone) for text in texts)
 
 
 def _reason(row: Row) -> list[str]:
@@ -61,9 +64,11 @@ def _summary(rows: Sequence[Row], tuning: Tuning) -> Iterator[str]:
         for count in (tuning.worst_case_bytes, tuning.limit_bytes, tuning.ram_bytes)
     )
     yield (
-        f"At worst PostgreSQL takes {worst} MB, {tuning.worst_case_share_of_ram:.1%} of the {ram} "
-        f"MB of RAM; it may take {limit} MB."
+        f"At worst PostgreSQL takes {worst} MB, {100 * tuning.worst_case_share_of_ram:.1f} % of "
+        f"the {ram} MB of RAM; it may take {limit} MB."
     )
+    if all(row.standing is Standing.IN_FORCE for row in rows):
+        yield "Everything recommended is in force."
     for standing, what in _TO_DO.items():
         names = [row.recommended.name for row in rows if row.standing is standing]
         if names:

@@ -19,6 +19,7 @@ from stellwerk.database.quantities import (
     in_base_unit,
     parse_bytes,
     render_bytes,
+    same_quantity,
 )
 from stellwerk.database.setting import ParameterValue, Setting, SettingError, Source, given
 from stellwerk.database.wal import WalHistory, wal_sizes
@@ -223,7 +224,7 @@ def _override(settings: Iterable[Setting], pins: Mapping[str, Setting]) -> tuple
     """Put the operator's values in place; one that says the same keeps the figure's own reason."""
     return tuple(
         pins[setting.name]
-        if setting.name in pins and pins[setting.name].value != setting.value
+        if setting.name in pins and not same_quantity(pins[setting.name].value, setting.value)
         else setting
         for setting in settings
     )

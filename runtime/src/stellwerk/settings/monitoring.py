@@ -68,6 +68,19 @@ class PostgresqlThresholds(Model):
     database_size_mb: Threshold = Field(
         Threshold(baseline=2500, warning=10000, critical=20000), description="Size of the database."
     )
+    view_refresh_ms: Threshold = Field(
+        Threshold(warning=25000, critical=30000),
+        description="Time the refresh of a materialized view took; a view's"
+        " refresh_timeout_seconds ends it, which counts as a failure.",
+    )
+    view_refresh_failures: Threshold = Field(
+        Threshold(warning=1, critical=3),
+        description="Refreshes of a materialized view that failed since one was completed.",
+    )
+    view_overdue_seconds: Threshold = Field(
+        Threshold(warning=600, critical=3600),
+        description="Time by which the rows of a materialized view are older than its interval.",
+    )
 
 
 class RedisThresholds(Model):

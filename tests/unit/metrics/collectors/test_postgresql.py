@@ -16,6 +16,7 @@ from stellwerk.metrics.collectors.postgresql import (
     Slow,
     statements_sql,
 )
+from stellwerk.metrics.collectors.postgresql_views import ViewRefreshes
 from stellwerk.metrics.declarations import postgresql as metrics
 from stellwerk.metrics.reading import Reading, State
 from tests.unit.database.conftest import binaries
@@ -29,6 +30,7 @@ __all__ = ["binaries"]
 PASSWORD = "a password"
 MEGABYTE = 1024**2
 SHIPPED = Slow()
+NO_VIEWS = ViewRefreshes("public", {})
 SET_UP = f"""
     CREATE ROLE watcher LOGIN PASSWORD '{PASSWORD}' IN ROLE pg_monitor;
     CREATE ROLE stranger LOGIN PASSWORD '{PASSWORD}';
@@ -55,7 +57,7 @@ def access(server: Server) -> Access:
 
 @asynccontextmanager
 async def watching(access: Access, slow: Slow = SHIPPED) -> AsyncIterator[PostgresqlCollector]:
-    collector = PostgresqlCollector(access, SECONDS, slow)
+    collector = PostgresqlCollector(access, SECONDS, slow, NO_VIEWS)
     try:
         yield collector
     finally:
@@ -244,7 +246,7 @@ async def test_a_server_too_old_to_be_read_is_said_to_be() -> None:
         return OldServer()
 
     access = Access("/run/postgresql", 5432, "product", "watcher", None)
-    reading = await look(PostgresqlCollector(access, SECONDS, Slow(), connected))
+    reading = await look(PostgresqlCollector(access, SECONDS, SHIPPED, NO_VIEWS, connected))
     assert reading.state is State.UNSUPPORTED
     assert "PostgreSQL 9 cannot be read" in (reading.error or "")
 

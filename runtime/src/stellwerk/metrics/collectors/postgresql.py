@@ -1,4 +1,5 @@
-"""PostgreSQL by its statistics: connections, a probe query, slow statements, hit ratios, sizes.
+"""PostgreSQL by its statistics: connections, a probe query, slow statements, hit ratios, sizes;
+with the record of view refreshes, which `postgresql_views` reads.
 
 Its sizes are a source of their own: they are costly, and slow ones must not make the server look
 frozen.
@@ -18,6 +19,7 @@ from stellwerk.metrics.collectors.collector import (
     percent,
 )
 from stellwerk.metrics.collectors.libpq import ConnectionLostError, PostgresqlError, Row
+from stellwerk.metrics.collectors.postgresql_views import ViewRefreshes
 from stellwerk.metrics.declarations import postgresql as metrics
 from stellwerk.metrics.model import Metric, Sample, Source
 from stellwerk.metrics.rates import Share
@@ -129,12 +131,18 @@ class PostgresqlCollector(_PostgresqlCollector):
     """The server of this host, but for sizes."""
 
     def __init__(
-        self, access: Access, seconds: float, slow: Slow, connect: Connect = libpq.connect
+        self,
+        access: Access,
+        seconds: float,
+        slow: Slow,
+        views: ViewRefreshes,
+        connect: Connect = libpq.connect,
     ) -> None:
         # Half of the time is for pg_stat_statements alone: where that is slow, only that is left
         # out.
         super().__init__("PostgreSQL", access, seconds / 2, connect, metrics.AVAILABILITY)
         self._slow = slow
+        self._views = views
         self._samples = Samples()
         self._hits = Share()
 
@@ -174,7 +182,8 @@ class PostgresqlCollector(_PostgresqlCollector):
             )
         else:
             values += await self._statements(connection, version, schema, gaps)
-        return Found(self._samples.of(values), gaps=gaps)
+        views = await self._views.read(connection)
+        return Found((*self._samples.of(values), *views.samples), gaps=(*gaps, *views.gaps))
 
     async def _statements(
         self, connection: Connection, version: str, schema: str, gaps: list[Gap]

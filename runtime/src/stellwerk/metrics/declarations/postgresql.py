@@ -93,6 +93,28 @@ DEADLOCKS: Final = Metric(
     "Deadlocks that PostgreSQL ended.",
     Kind.COUNTER,
 )
+VIEW_REFRESH: Final = Metric(
+    Source.POSTGRESQL,
+    "view_refresh_ms",
+    Unit.MILLISECONDS,
+    "Time the last completed refresh of a materialized view took.",
+    labels=("view",),
+    baseline=BaselineOf("database", "materialized_view_refresh", ("value",)),
+)
+VIEW_FAILURES: Final = Metric(
+    Source.POSTGRESQL,
+    "view_refresh_failures",
+    Unit.NUMBER,
+    "Refreshes of a materialized view that failed since one was completed.",
+    labels=("view",),
+)
+VIEW_OVERDUE: Final = Metric(
+    Source.POSTGRESQL,
+    "view_overdue_seconds",
+    Unit.SECONDS,
+    "Time by which the rows of a materialized view are older than its interval allows.",
+    labels=("view",),
+)
 
 METRICS: Final = (
     AVAILABILITY,
@@ -110,4 +132,7 @@ METRICS: Final = (
     TRANSACTIONS,
     ROLLBACKS,
     DEADLOCKS,
+    VIEW_REFRESH,
+    VIEW_FAILURES,
+    VIEW_OVERDUE,
 )

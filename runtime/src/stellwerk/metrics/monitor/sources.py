@@ -91,6 +91,7 @@ def _postgresql(settings: "Settings") -> Iterator[Collector]:
         PostgresqlSizesCollector,
         Slow,
     )
+    from stellwerk.metrics.collectors.postgresql_views import ViewRefreshes
 
     postgresql, monitoring = settings.postgresql, settings.monitoring
     role, password = postgresql.roles.monitor, _secret(postgresql.passwords.monitor)
@@ -103,8 +104,15 @@ def _postgresql(settings: "Settings") -> Iterator[Collector]:
     )
     seconds = monitoring.source_timeout_seconds
     slow = monitoring.slow_queries
+    views = settings.database.views
     yield PostgresqlCollector(
-        access, seconds, Slow(slow.mean_over_ms, slow.average_of, slow.average_over_ms)
+        access,
+        seconds,
+        Slow(slow.mean_over_ms, slow.average_of, slow.average_over_ms),
+        ViewRefreshes(
+            settings.database.event_store_schema,
+            {name: view.refresh_interval_seconds for name, view in views.items()},
+        ),
     )
     yield PostgresqlSizesCollector(access, seconds, monitoring.sizes_interval_seconds)
 
