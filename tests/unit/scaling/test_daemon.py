@@ -236,10 +236,12 @@ def step(shop: LedgerServer) -> Iterator[Callable[[float], None]]:
     functions = (STEPPED.format(name=name) for name in ("now", "clock_timestamp"))
     shop.psql(STEPS + "".join(functions))
     shop.psql(f"ALTER DATABASE {DATABASE} SET search_path = stepped, pg_catalog, public")
+
+    def set_on(seconds: float) -> None:
+        shop.psql(f"UPDATE stepped.clock SET by = interval '{seconds} s'")
+
     try:
-        yield lambda seconds: (
-            shop.psql(f"UPDATE stepped.clock SET by = interval '{seconds} s'") and None
-        )
+        yield set_on
     finally:
         shop.psql(f"ALTER DATABASE {DATABASE} RESET search_path")
         shop.psql("DROP SCHEMA stepped CASCADE")

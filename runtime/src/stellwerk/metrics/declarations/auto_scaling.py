@@ -1,4 +1,4 @@
-"""Metrics of the scaler. All but the first two are those of the cluster: the one that leads has them.
+"""Metrics of the scaler. All but the first two are of the cluster: the one that leads has them.
 
 The names of spec 2.2 are kept, with their units.
 """
@@ -14,7 +14,10 @@ AVAILABILITY: Final = Metric(
     Source.AUTO_SCALING, "availability", Unit.FLAG, "1 while this host's scaler runs, otherwise 0."
 )
 LEADS: Final = Metric(
-    Source.AUTO_SCALING, "leads", Unit.FLAG, "1 for the scaler that judges, 0 for one that stands by."
+    Source.AUTO_SCALING,
+    "leads",
+    Unit.FLAG,
+    "1 for the scaler that judges, 0 for one that stands by.",
 )
 DECISIONS: Final = Metric(
     Source.AUTO_SCALING,

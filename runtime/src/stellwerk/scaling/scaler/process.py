@@ -62,7 +62,9 @@ async def serve(settings: SettingsFile, secret: str, state: Path, runtime: Path)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     people = People(settings, state)
-    scaler = Scaler(settings, connect, HealthAnswers(), [Journal(), people], Figures(runtime / FIGURES))
+    scaler = Scaler(
+        settings, connect, HealthAnswers(), [Journal(), people], Figures(runtime / FIGURES)
+    )
     working = [asyncio.ensure_future(one) for one in (scaler.run(), people.run())]
     stopped = asyncio.ensure_future(stop.wait())
     watched = asyncio.ensure_future(notify.keep_watchdog())
