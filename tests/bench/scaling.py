@@ -11,7 +11,7 @@ from stellwerk.scaling.series import Series
 from stellwerk.scaling.simulation import Capacity, replay
 from stellwerk.scaling.trace import Trace
 from stellwerk.settings.scaling_policy import Rule, ServicePolicy, Target
-from tests.bench import forecasts
+from tests.bench import forecasts, scaling_lab
 from tests.bench.table import Figure, show
 
 _NOW = datetime(2026, 3, 4, 12, 0, tzinfo=UTC)
@@ -30,6 +30,7 @@ def main() -> None:
         ("forecasts of public traces", forecasts.accuracy),
         ("the same, acted on with instances that start in 15 min", forecasts.acting),
         ("forecasts after a restart", forecasts.speed),
+        ("load that climbs for 3 min, holds, and falls, on the lab", scaling_lab.following),
     ):
         show(title, list(measure()))
 

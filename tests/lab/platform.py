@@ -17,6 +17,12 @@ PYINFRA = Path(sys.executable).with_name("pyinfra")
 DEPLOY = "deploys/all.py"
 # All services that run, whatever is loaded: blocks of the three properties, in systemd's order.
 SHOW_RUNNING = "systemctl show -p Id -p InvocationID -p SubState '*.service'"
+# As shipped, the least that is enough depends on the hour and the season.
+_AT_ANY_HOUR = """
+scaling["schedule"]["minimum_factor_otherwise"] = 1.0
+for _one in (*scaling["schedule"]["windows"].values(), *scaling["predictive"]["events"].values()):
+    _one["minimum_factor"] = 1.0
+"""
 _PAUSE = (
     'cd / && sudo -u postgres psql -qXd aktienanalyse -c "INSERT INTO stellwerk.scaling_orders'
     " (service, given_by) SELECT name, 'tests' FROM stellwerk.services ON CONFLICT DO NOTHING\""
@@ -67,9 +73,18 @@ class Platform:
         self.folder = folder
         self.inventory = folder / "inventory"
         self.project = REPOSITORY  # what the runs are made from
-        shutil.copytree(REPOSITORY / "group_data", folder / "group_data", dirs_exist_ok=True)
+        self.restore_group_data()
         self.lab = Lab(name, self.inventory)
         self.declare(nodes)
+
+    def restore_group_data(self) -> None:
+        """Have the shipped settings again, with minimums that are the same at any hour; files that
+        are not shipped stay.
+        """
+        folder = self.folder / "group_data"
+        shutil.copytree(REPOSITORY / "group_data", folder, dirs_exist_ok=True)
+        with (folder / "scaling.py").open("a") as file:
+            file.write(_AT_ANY_HOUR)
 
     def declare(self, nodes: Sequence[Node]) -> None:
         """Have the inventory name these hosts. New ones are not booted, others not stopped."""

@@ -26,17 +26,7 @@ QUICK = {
     "stabilization_down_seconds": 15,
     "regret_seconds": 0,
 }
-# As shipped, what is enough depends on the hour and the season.
-ALWAYS = {"minimum_factor": 1.0}
-SCALING = {
-    "check_interval_seconds": CHECK_SECONDS,
-    "services": {CORE: QUICK, FRONTEND: QUICK},
-    "schedule": {
-        "windows": {"business_hours": ALWAYS, "weekends": ALWAYS},
-        "minimum_factor_otherwise": 1.0,
-    },
-    "predictive": {"events": {"market_open": ALWAYS, "earnings_season": ALWAYS}},
-}
+SCALING = {"check_interval_seconds": CHECK_SECONDS, "services": {CORE: QUICK, FRONTEND: QUICK}}
 # An instance that does not become ready is given up after 35 s.
 SOON = {
     "start_timeout_seconds": 20,

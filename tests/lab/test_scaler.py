@@ -5,26 +5,45 @@ from pathlib import Path
 import pytest
 
 from tests.lab.platform import Platform
-from tests.lab.scaled import CORE, FRONTEND, clients, explain, has, scaling
+from tests.lab.scaled import (
+    CORE,
+    FRONTEND,
+    LOOK_SECONDS,
+    MOVE_SECONDS,
+    clients,
+    explain,
+    has,
+    scaling,
+    services,
+)
+from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
 
 LIGHT, HEAVY = 10, 90  # requests per second through each balancer
+TAKEN = 4  # instances, by the rules, for both together
 
 
-def test_load_brings_instances_and_calm_takes_them_and_no_request_fails(
+def serving(platform: Platform) -> int:
+    """How many instances serve, of the service that has fewer."""
+    return min(int(one["serving"]) for one in services(platform).values())
+
+
+def test_load_brings_instances_and_calm_takes_them_and_neither_they_nor_a_run_fail_a_request(
     scaled: Platform, tmp_path: Path
 ) -> None:
     with clients(scaled, tmp_path / "light", LIGHT) as light:
         with clients(scaled, tmp_path / "heavy", HEAVY) as heavy:
-            has(scaled, 4)
+            assert wait_until(lambda: serving(scaled) >= TAKEN, MOVE_SECONDS, LOOK_SECONDS)
+            assert scaled.deploy().totals["success"] == 0
+            assert serving(scaled) >= TAKEN, explain(scaled)
         has(scaled, 2)
     assert light.failures == {}, explain(scaled)
     assert heavy.failures == {}, explain(scaled)
     assert light.requests > 0
 
 
-def test_a_run_while_scaled_up_changes_nothing_and_an_operators_number_is_had(
+def test_an_operators_number_is_had_and_a_run_leaves_it_alone(
     scaled: Platform,
 ) -> None:
     for name in (CORE, FRONTEND):

@@ -1,14 +1,12 @@
 """Seeing before doing on a real host: plan, drift, the record of runs, locks, and what goes."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
 import yaml
 
-from tests.lab.lab import REPOSITORY
 from tests.lab.platform import Platform
 from tests.lab.seeing import LOCK_SECONDS, Seen, audit, held_by_another, lock_of, see
 from tests.lab.traffic import allow_slow_requests
@@ -44,7 +42,7 @@ def declared(solo: Platform) -> Iterator[Platform]:
     declare(solo)
     solo.deploy()
     yield solo
-    shutil.copytree(REPOSITORY / "group_data", solo.folder / "group_data", dirs_exist_ok=True)
+    solo.restore_group_data()
     solo.deploy()
 
 
@@ -57,7 +55,7 @@ def settled(declared: Platform) -> Iterator[Platform]:
 
 
 def declare(platform: Platform) -> None:
-    shutil.copytree(REPOSITORY / "group_data", platform.folder / "group_data", dirs_exist_ok=True)
+    platform.restore_group_data()
     services = platform.folder / "group_data" / "services.py"
     services.write_text(services.read_text() + AT_ONCE)
     allow_slow_requests(platform, canary_seconds=1)

@@ -81,6 +81,10 @@ class Traffic:
         """All requests that got an end: an answer or a failure."""
         return sum(one["requests"] for one in self._endpoints())
 
+    def requests_of(self, door: Door) -> int:
+        """The same of one door."""
+        return sum(one["requests"] for one in self.reports[door.name]["endpoints"])
+
     @property
     def failures(self) -> dict[str, int]:
         """Failed requests by door and reason; what the end itself cut short does not count."""

@@ -57,6 +57,15 @@ def test_one_is_added_above_the_threshold() -> None:
     )
 
 
+def test_a_removal_names_every_rule_that_allows_it() -> None:
+    rules = policy(memory_percent=MEMORY_RULE)
+    seen = Observations(4, tuple(reading(n, cpu_percent=20, memory_percent=25) for n in range(4)))
+    assert decide(rules, seen, settled(3), NOW).cause == (
+        "cpu_percent averaged 20 over 300 s, below 30"
+        " and memory_percent averaged 25 over 300 s, below 40"
+    )
+
+
 def test_one_is_removed_below_the_threshold() -> None:
     decision = decide(policy(), observed(20, 4), settled(3), NOW)
     assert decision.desired == 3

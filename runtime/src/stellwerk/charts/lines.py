@@ -10,7 +10,7 @@ from typing import Final
 _WIDTH: Final = 480
 _HEIGHT: Final = 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 12, 30
-TICKS: Final = 4
+_MOST_STEPS: Final = 5
 MOST_LINES: Final = 6
 """What one chart can tell apart."""
 
@@ -85,7 +85,8 @@ def svg(chart: Chart, place: str = "") -> str:
 
 def _parts(chart: Chart, place: str) -> Iterator[str]:
     values = [y for line in chart.lines for _, y in line.points if y is not None]
-    top = _round_up(max([*values, *(mark.value for mark in chart.marks)], default=1.0))
+    step, steps = _scale(max([*values, *(mark.value for mark in chart.marks)], default=1.0))
+    top = step * steps
     first, last = _x_range(chart)
 
     def x(value: float) -> float:
@@ -104,12 +105,10 @@ def _parts(chart: Chart, place: str) -> Iterator[str]:
             f'<rect class="shade" x="{_LEFT}" y="{_TOP}" width="{width:.1f}"'
             f' height="{chart.height - _TOP - _BOTTOM}"/>'
         )
-    for number in range(TICKS + 1):
-        value = top * number / TICKS
-        yield f'<path class="grid" d="M{_LEFT} {y(value):.1f}H{chart.width - _RIGHT}"/>'
-        yield (
-            f'<text class="y" x="{_LEFT - 8}" y="{y(value) + 5:.1f}">{_number(value, top)}</text>'
-        )
+    for number in range(steps + 1):
+        height = y(step * number)
+        yield f'<path class="grid" d="M{_LEFT} {height:.1f}H{chart.width - _RIGHT}"/>'
+        yield f'<text class="y" x="{_LEFT - 8}" y="{height + 5:.1f}">{_number(step, number)}</text>'
     for tick in chart.x_ticks:
         place_of_tick = f'x="{x(tick.value):.1f}" y="{chart.height - 8}"'
         yield f'<text class="x" {place_of_tick}>{escape(tick.label)}</text>'
@@ -140,18 +139,16 @@ def _path(points: Points, x: Callable[[float], float], y: Callable[[float], floa
     return "".join(commands)
 
 
-def _round_up(value: float) -> float:
-    """The next number that divides well by the number of ticks."""
-    if value <= 0:
-        return 1.0
-    power = 10.0 ** math.floor(math.log10(value))
-    return power * next(
-        factor for factor in (1, 1.2, 1.6, 2, 2.4, 3, 4, 5, 6, 8, 10) if factor * power >= value
-    )
+def _scale(most: float) -> tuple[float, int]:
+    """The step between two lines of the grid, a round number, and how many reach `most`."""
+    if most <= 0:
+        return 1.0, 1
+    power = 10.0 ** (math.floor(math.log10(most)) - 1)
+    steps = (factor * power for factor in (1, 2, 5, 10, 20, 50))
+    step = next(one for one in steps if one * _MOST_STEPS >= most)
+    return step, math.ceil(round(most / step, 9))
 
 
-def _number(value: float, top: float) -> str:
-    if top >= 20 or value == 0:
-        return f"{value:,.0f}" if value == int(value) or top >= 100 else f"{value:.1f}"
-    digits = 1 if top >= 4 else 2 if top >= 0.4 else 3
-    return f"{value:.{digits}f}"
+def _number(step: float, number: int) -> str:
+    digits = max(0, -math.floor(math.log10(step) + 1e-9)) if number else 0
+    return f"{step * number:,.{digits}f}"

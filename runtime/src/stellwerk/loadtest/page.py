@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Final
 
-from stellwerk.charts.lines import MOST_LINES, TICKS, Chart, Line, Mark, Tick, figure_element
+from stellwerk.charts.lines import MOST_LINES, Chart, Line, Mark, Tick, figure_element
 from stellwerk.loadtest.check import Check, Group, Outcome, clock, figure
 from stellwerk.loadtest.endpoint import QUANTILES, EndpointFigures
 from stellwerk.loadtest.limit_checks import CPU, MEMORY
@@ -22,6 +22,7 @@ _CLASSES: Final = {
     Result.FAILED: "bad",
     Result.GENERATOR_TOO_WEAK: "weak",
 }
+_TIME_TICKS: Final = 4
 _CURVE_TICKS: Final = (0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
@@ -273,6 +274,6 @@ def _about(record: RunRecord, verdict: Verdict) -> Iterator[str]:
 def _time_ticks(seconds: float) -> list[Tick]:
     """Some four round times from 0 to so many seconds."""
     steps = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600)
-    step = next((step for step in steps if seconds / step <= TICKS), 7200)
+    step = next((step for step in steps if seconds / step <= _TIME_TICKS), 7200)
     count = int(seconds // step)
     return [Tick(step * number, clock(step * number)) for number in range(count + 1)]

@@ -77,7 +77,7 @@ class _Judgement:
         most = max(self.policy.maximum, self.policy.emergency.max_instances)
         self.count = min(instances, most)
         left = (self.state.override.until if self.state.override else self.now) - self.now
-        self.cause = f"an operator has set it for another {left / 60:.0f} min"
+        self.cause = f"an operator has set it to {instances} for another {left / 60:.0f} min"
         raised = self.count if self.count > self.policy.maximum else None
         state = replace(self._unjudged(), raised_maximum=raised)
         return self._decided(instances, self._with_change(state, by_rules=False))
@@ -94,7 +94,7 @@ class _Judgement:
         recommended = self._recommended(demand)
         alarm = emergency.alarm(self.look, self.state.emergency)
         self.count = recommended
-        self.cause = demand.text if demand else self._calm()
+        self.cause = self._reason(demand) if demand else self._calm()
         floor = self._floor()
         if self.count < self.current <= floor.instances:
             self._hold(Hold.MINIMUM, f"{floor.instances} is {floor.reason}")
@@ -157,6 +157,16 @@ class _Judgement:
         idle = self.policy.idle.for_seconds
         text = f"{', '.join(self.candidates)} had next to nothing to do for {idle} s"
         return Vote("idle", Direction.DOWN, count, None, text)
+
+    def _reason(self, demand: Vote) -> str:
+        """One rule is reason enough for more; fewer are what all of them together ask for."""
+        if demand.direction is Direction.UP or demand not in self.votes:
+            return demand.text
+        return " and ".join(
+            vote.text
+            for vote in self.votes
+            if vote.direction is Direction.DOWN and not vote.abstains and not vote.missing
+        )
 
     def _calm(self) -> str:
         if not self.votes:
