@@ -27,7 +27,13 @@ QUICK = {
     "regret_seconds": 0,
 }
 SCALING = {"check_interval_seconds": CHECK_SECONDS, "services": {CORE: QUICK, FRONTEND: QUICK}}
+# An instance that does not become ready is given up after 35 s.
+SOON = {
+    "start_timeout_seconds": 20,
+    "health_check": {"first_after_seconds": 3, "timeout_seconds": 3, "tries": 3},
+}
 SETTINGS = f"""
+services = {{name: service | {SOON!r} for name, service in services.items()}}
 scaling = {SCALING!r}
 monitoring = {{"interval_seconds": 2}}
 agent = {{"heartbeat_seconds": 3, "lost_after_seconds": 12}}

@@ -1,8 +1,8 @@
 """Whatever goes away while services are scaled up and under load: no request fails, no instance is
 taken or restarted, and the cluster is whole again afterwards.
 
-Minutes are shortened by the settings: the same number of judgements passes. Clocks of hosts cannot
-be set here, as all share the kernel's; the ledger's is, by the library that its server runs with.
+Minutes are shortened by the settings: the same number of judgements passes. Clocks cannot be set
+here, as all hosts share the kernel's: see the unit tests of the scaler's daemon.
 """
 
 import time
@@ -120,12 +120,13 @@ def test_nothing_is_removed_while_no_metrics_are_to_be_had(
     loaded: Platform, tmp_path: Path, name: str
 ) -> None:
     """Six instances are more than the load takes: as soon as metrics are back, some go."""
+    settle(loaded)
     order(loaded, 6)
     has(loaded, 6)
     running = instances_running(loaded)
     with clients(loaded, tmp_path / "clients", MORE) as traffic:
         # Balancers and agents ask the instances as before; only the scalers cannot.
-        loaded.shells(MONITORS, "sudo ip rule add pref 9 ipproto tcp dport 8000-8999 prohibit")
+        loaded.shells(MONITORS, "sudo ip rule add pref 9 ipproto tcp dport 8100-8499 prohibit")
         try:
             scaling(loaded, "resume")
             assert wait_until(lambda: is_blind(loaded), WAIT_SECONDS, 0.5), explain(loaded)
@@ -140,12 +141,21 @@ def test_nothing_is_removed_while_no_metrics_are_to_be_had(
 
 def is_blind(platform: Platform) -> bool:
     """Whether both services were last judged without their metric."""
-    said = [one["decision"]["sentence"] for one in services(platform).values()]
-    return all("requests_per_second is not known" in why for why in said)
+    return all(
+        any(vote["missing"] for vote in one["decision"]["votes"])
+        for one in services(platform).values()
+    )
 
 
 def has_fewer(platform: Platform, count: int) -> bool:
     return all(one["desired"] < count for one in services(platform).values())
+
+
+def postgresql(platform: Platform) -> str:
+    """The unit of the ledger's server."""
+    return platform.shell(
+        DATABASE, "systemctl list-units 'postgresql@*' --no-legend --plain | cut -d' ' -f1"
+    )
 
 
 AWAY = {"5 intervals": 5 * CHECK_SECONDS, "5 minutes": 300}
@@ -155,9 +165,7 @@ AWAY = {"5 intervals": 5 * CHECK_SECONDS, "5 minutes": 300}
 def test_while_postgresql_is_away_nothing_moves(
     loaded: Platform, tmp_path: Path, name: str
 ) -> None:
-    unit = loaded.shell(
-        DATABASE, "systemctl list-units 'postgresql@*' --no-legend --plain | cut -d' ' -f1"
-    )
+    unit = postgresql(loaded)
     with unharmed(loaded, tmp_path) as running:
         loaded.shell(DATABASE, f"sudo systemctl stop {unit}")
         try:
@@ -215,15 +223,17 @@ def test_instances_serve_on_and_count_while_an_agent_is_dead(
 def test_an_app_host_without_power_is_made_up_for(
     loaded: Platform, tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
-    """What it was just answering ends with it; nothing else does."""
+    """What it was just answering is lost with it, and what HAProxy sends there while connections
+    fail at once: how much that is depends on the moment, and is recorded.
+    """
     settle(loaded)
     before = {one for one in instances_running(loaded) if one.startswith("app-1 ")}
     with clients(loaded, tmp_path / "meanwhile", MORE) as meanwhile:
         loaded.lab.power_off("app-2")
         try:
-            made_up = {CORE: {"app-1": 4}, FRONTEND: {"app-1": 4}}
-            assert wait_until(lambda: placed(loaded) == made_up, MOVE_SECONDS, 0.5)
-            has(loaded, 4)
+            assert wait_until(lambda: carried_by(loaded, "app-1"), MOVE_SECONDS, 0.5), explain(
+                loaded
+            )
             with clients(loaded, tmp_path / "without", MORE) as without:
                 judged(loaded, 3)
             assert before <= instances_on(loaded, "app-1"), explain(loaded)
@@ -234,9 +244,20 @@ def test_an_app_host_without_power_is_made_up_for(
     with clients(loaded, tmp_path / "back", MORE) as back:
         judged(loaded, 3)
     assert_served(loaded, back)
-    even = {CORE: {"app-1": 2, "app-2": 2}, FRONTEND: {"app-1": 2, "app-2": 2}}
-    assert wait_until(lambda: placed(loaded) == even, MOVE_SECONDS, 0.5), explain(loaded)
-    has(loaded, 4)
+    assert wait_until(lambda: carried_by(loaded, *APPS), MOVE_SECONDS, 0.5), explain(loaded)
+
+
+def carried_by(platform: Platform, *hosts: str) -> bool:
+    """Whether both services serve from just these hosts, evenly, with no fewer than before. More
+    may be taken by what was left while fewer served.
+    """
+    found = services(platform)
+    return all(
+        by_host.keys() == {*hosts}
+        and max(by_host.values()) - min(by_host.values()) <= 1
+        and 4 <= found[name]["desired"] == found[name]["serving"]
+        for name, by_host in placed(platform).items()
+    )
 
 
 def instances_on(platform: Platform, host: str) -> set[str]:
@@ -251,7 +272,7 @@ def test_an_instance_that_never_becomes_ready_is_told_of_and_never_capacity(
     loaded: Platform, tmp_path: Path
 ) -> None:
     fault = f"/run/systemd/system/{CORE}@.service.d"
-    lines = r"[Service]\nEnvironment=SAMPLE_NEVER_READY=1\nTimeoutStartSec=5\n"
+    lines = r"[Service]\nEnvironment=SAMPLE_NEVER_READY=1\n"
     settle(loaded)
     running = instances_running(loaded)
     with clients(loaded, tmp_path / "clients", MORE) as traffic:
@@ -261,8 +282,9 @@ def test_an_instance_that_never_becomes_ready_is_told_of_and_never_capacity(
             " sudo systemctl daemon-reload",
         )
         try:
+            began = loaded.shell("app-1", "date +%s")
             order(loaded, 6, CORE)
-            assert wait_until(lambda: told(loaded) != "", MOVE_SECONDS, 0.5), explain(loaded)
+            assert wait_until(lambda: told(loaded, began) != "", MOVE_SECONDS, 0.5), explain(loaded)
             judged(loaded, 5)
             found = services(loaded)[CORE]
             assert (found["desired"], found["serving"]) == (6, 5), explain(loaded)
@@ -273,14 +295,14 @@ def test_an_instance_that_never_becomes_ready_is_told_of_and_never_capacity(
     assert_served(loaded, traffic)
 
 
-def told(platform: Platform) -> str:
-    """Failures of the core's instances, as the scalers told of them within the last minutes."""
+def told(platform: Platform, since: str) -> str:
+    """Failures of the core's instances on app-1 that the scalers have told of since a moment."""
     said = platform.shells(
         MONITORS,
-        "sudo journalctl -u stellwerk-scaler --since '3 min ago' -o cat"
-        f" | grep 'scaling_failure: {CORE}@' || true",
+        f"sudo journalctl -u stellwerk-scaler --since @{since} -o cat"
+        f" | grep 'scaling_failure: {CORE}@[0-9]* on app-1' || true",
     )
-    return "\n".join(said.values())
+    return "".join(said.values())
 
 
 def test_haproxy_is_restarted(loaded: Platform, tmp_path: Path) -> None:

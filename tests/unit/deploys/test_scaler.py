@@ -6,6 +6,8 @@ from pathlib import Path
 
 from deploys.components import scaler
 from deploys.engine.resources import ConfigSet
+from stellwerk.metrics.monitor.sources import SCALER_FIGURES
+from stellwerk.scaling.scaler.figures import FIGURES
 from stellwerk.settings.cluster import Cluster
 
 from .conftest import Load, host_of, with_secret
@@ -48,6 +50,11 @@ def test_a_dashboard_of_the_scaler_alone_is_there_where_it_is_asked_for(load: Lo
 
 def unit_of(cluster: Cluster) -> ConfigSet:
     return scaler.configs(cluster, host_of(cluster, "monitors"), "1")[-1]
+
+
+def test_the_monitor_looks_where_the_scaler_leaves_its_figures(cluster: Cluster) -> None:
+    assert f"RuntimeDirectory={scaler.USER}\n" in unit_of(cluster).files[0].content
+    assert Path("/run") / scaler.USER / FIGURES == SCALER_FIGURES
 
 
 def test_it_is_handed_the_ledgers_password_and_what_its_receivers_were_given(

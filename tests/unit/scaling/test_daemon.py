@@ -237,11 +237,11 @@ def step(shop: LedgerServer) -> Iterator[Callable[[float], None]]:
     shop.psql(STEPS + "".join(functions))
     shop.psql(f"ALTER DATABASE {DATABASE} SET search_path = stepped, pg_catalog, public")
 
-    def by(seconds: float) -> None:
+    def set_on(seconds: float) -> None:
         shop.psql(f"UPDATE stepped.clock SET by = interval '{seconds} s'")
 
     try:
-        yield by
+        yield set_on
     finally:
         shop.psql(f"ALTER DATABASE {DATABASE} RESET search_path")
         shop.psql("DROP SCHEMA stepped CASCADE")

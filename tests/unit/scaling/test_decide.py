@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -251,6 +252,20 @@ def test_at_its_minimum_nothing_else_is_said_to_hold_a_service_back(count: int) 
 
 def test_a_service_that_an_operator_set_to_nothing_is_left_alone() -> None:
     assert decide(policy(), observed(None, 0), State(), NOW).held_by(Hold.SWITCHED_OFF)
+
+
+@pytest.mark.parametrize("order", [{"paused": True}, {"override": Override(6, SECOND + 1)}])
+def test_when_an_order_ends_the_number_there_is_is_the_first_recommendation(
+    order: dict[str, Any],
+) -> None:
+    damped = policy(stabilization_down_seconds=60)
+    ordered = decide(damped, observed(10, 6), replace(settled(2), **order), NOW)
+    free = replace(ordered.state, paused=False, override=None)
+    for seconds, left in ((10, 6), (59, 6), (71, 5)):
+        now = NOW + timedelta(seconds=seconds)
+        decision = decide(damped, observed(10, 6, now=now), free, now)
+        assert decision.desired == left, seconds
+        free = decision.state
 
 
 def test_a_paused_service_is_left_alone() -> None:

@@ -71,7 +71,7 @@ class _Judgement:
 
     def _left_alone(self, hold: Hold, text: str) -> Decision:
         self.cause = text
-        return self._decided(self.current, self.state, (Held(hold, str(hold)),))
+        return self._decided(self.current, self._unjudged(), (Held(hold, str(hold)),))
 
     def _overridden(self, instances: int) -> Decision:
         most = max(self.policy.maximum, self.policy.emergency.max_instances)
@@ -79,8 +79,14 @@ class _Judgement:
         left = (self.state.override.until if self.state.override else self.now) - self.now
         self.cause = f"an operator has set it to {instances} for another {left / 60:.0f} min"
         raised = self.count if self.count > self.policy.maximum else None
-        state = replace(self.state, raised_maximum=raised)
+        state = replace(self._unjudged(), raised_maximum=raised)
         return self._decided(instances, self._with_change(state, by_rules=False))
+
+    def _unjudged(self) -> State:
+        """What was demanded before says nothing any more once the rules decide again: the number
+        there is then is the first recommendation.
+        """
+        return replace(self.state, recommendations=())
 
     def _judged(self) -> Decision:
         self._vote()

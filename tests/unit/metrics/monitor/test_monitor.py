@@ -107,6 +107,10 @@ async def run(found: Monitor, holds: Any) -> None:
     assert task.cancelled(), task.exception()
 
 
+def services(found: Monitor) -> set[str]:
+    return {one.series.service for one in found.latest.values()}
+
+
 def known(found: Monitor, metric: Metric) -> dict[str, float]:
     return {one.series.subject: one.value for one in found.latest.values() if
             one.series.metric is metric}  # fmt: skip
@@ -286,14 +290,12 @@ async def test_prometheus_gets_totals_and_nothing_once_collections_no_longer_com
 async def test_prometheus_gets_the_scalers_metrics_where_the_settings_want_it(
     tmp_path: Path, wanted: bool
 ) -> None:
-    class Scaler(Steady):
-        def __init__(self) -> None:
-            super().__init__(auto_scaling.ACTIVE)
-            self._source = Source.AUTO_SCALING
+    class Scaler(SubjectCollector):
+        async def collect(self) -> Found:
+            return Found(Samples().of(((auto_scaling.ACTIVE, 4),)))
 
-    scaler, steady = Scaler(), Steady()
-    found = monitor(tmp_path, scaler, steady)
-    await run(found, lambda: min(scaler.total, steady.total) >= 30)
+    found = monitor(tmp_path, Scaler(Source.AUTO_SCALING, "scaler"), Steady())
+    await run(found, lambda: {"system", "auto_scaling"} <= services(found))
     export = {"prometheus": {"enabled": wanted}}
     settings = Settings.model_validate({"scaling": {"export": export}})
     answer = await api_of(found, lambda: False, settings=settings).answer(Request("/metrics"))
