@@ -10,12 +10,13 @@ from enum import Enum
 from time import perf_counter
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 
+from stellwerk.caching.copying import is_immutable
 from stellwerk.caching.envelope import WRITE_ID_BYTES, Entry, Sealer
 from stellwerk.caching.errors import CacheError, DeclarationError, RedisAwayError, UnreadableError
 from stellwerk.caching.flights import Flights, Landed, Load, Tower
 from stellwerk.caching.invalidating import Invalidator
 from stellwerk.caching.layers import Declaration, Lifetime
-from stellwerk.caching.local import MISSING, LocalCopies, is_immutable
+from stellwerk.caching.local import MISSING, LocalCopies
 from stellwerk.caching.planning import layer_plan, placing
 from stellwerk.caching.statistics import Histogram, Statistics
 from stellwerk.caching.storage import STAMP_BYTES, Granted, Place, Plan, Put, Storage, Stored
