@@ -7,6 +7,7 @@ gathered until the turn ends. Stamps that several entries stand under are asked 
 import asyncio
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Final, Protocol
 
 from stellwerk.caching.connection import Reply
@@ -123,20 +124,21 @@ class MergedReads:
 
 def _stamps(wanted: Iterable[Wanted]) -> list[str]:
     """The names of all stamps, each once."""
-    return list(dict.fromkeys([name for each in wanted for name in each.stamps]))
+    return list(dict.fromkeys(chain.from_iterable(_combinations(wanted))))
+
+
+def _combinations(wanted: Iterable[Wanted]) -> dict[tuple[str, ...], None]:
+    """Which stamps entries stand under together: few, however many entries there are."""
+    return dict.fromkeys([each.stamps for each in wanted])
 
 
 def _found(wanted: Sequence[Wanted], names: Sequence[str], reply: Reply) -> list[Found]:
     """What Redis answered to each: first are the entries, then the stamps."""
     present = dict(zip(names, reply[len(wanted) :], strict=True))
-    joined: dict[tuple[str, ...], bytes | None] = {}
-    found: list[Found] = []
-    for each, data in zip(wanted, reply, strict=False):
-        stamps = each.stamps
-        if stamps not in joined:
-            joined[stamps] = _joined([present[name] for name in stamps])
-        found.append((data, joined[stamps]))
-    return found
+    joined = {
+        stamps: _joined([present[name] for name in stamps]) for stamps in _combinations(wanted)
+    }
+    return [(data, joined[each.stamps]) for each, data in zip(wanted, reply, strict=False)]
 
 
 def _joined(stamps: Sequence[bytes | None]) -> bytes | None:
