@@ -25,6 +25,7 @@ from stellwerk.caching import Cache, Endpoint, RedisAddress
 from stellwerk.settings.caching import Caching, Client
 from tests.bench.table import Figure, show
 from tests.unit.caching.redis_server import RedisServer, running
+from tests.unit.caching.test_budgets import BUDGET, SIZES, budgeted, used
 
 ROUNDS = 11
 SEQUENTIAL, CONCURRENT, MANY = 300, 50, 100
@@ -58,6 +59,8 @@ def main() -> None:
             server.command("FLUSHALL")
             asyncio.run(_own_copies(server))
             asyncio.run(_invalidating(server))
+            server.command("FLUSHALL")
+            asyncio.run(_budgets(server))
             asyncio.run(_frozen(server))
         finally:
             os.sched_setaffinity(0, set(cores))
@@ -303,25 +306,43 @@ async def _invalidating(server: RedisServer) -> None:
             await asyncio.gather(
                 *(layer.set("x" * 100, id=n, part="a") for n in range(first, first + 1_000))
             )
-        spent: dict[str, list[float]] = {"logical": [], "physical": []}
+        raw = Redis(host="127.0.0.1", port=server.port)
+        ways: dict[str, tuple[str, Callable[[], Awaitable[Any]]]] = {
+            "raw redis-py, one INCR": ("-", lambda: raw.incr("bench")),
+            "logical": ("0.5 ms", lambda: cache.invalidate("entity:one:*")),
+            "physical": ("3 ms", lambda: cache.invalidate_tags("bench")),
+        }
+        spent: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(ROUNDS):
-            for way, parts in spent.items():
+            for way, (_, act) in ways.items():
                 tags = ["bench"] if way == "physical" else []
                 await asyncio.gather(
                     *(layer.set("y" * 100, tags=tags, id="one", part=n) for n in range(TAGGED))
                 )
                 started = perf_counter()
-                if way == "physical":
-                    await cache.invalidate_tags("bench")
-                else:
-                    await cache.invalidate("entity:one:*")
-                parts.append(1_000 * (perf_counter() - started))
-        bars = {"logical": "0.5 ms", "physical": "3 ms"}
+                await act()
+                spent[way].append(1_000 * (perf_counter() - started))
+        await raw.aclose()
         figures = [
-            Figure(way, f"{statistics.median(parts):.2f} ms", bars[way])
-            for way, parts in spent.items()
+            Figure(way, f"{statistics.median(spent[way]):.2f} ms", bar)
+            for way, (bar, _) in ways.items()
         ]
         show(f"Invalidating {TAGGED:,} of {KEYS:,} keys", figures)
+
+
+async def _budgets(server: RedisServer) -> None:
+    address = RedisAddress(Endpoint("127.0.0.1", server.port))
+    chance = random.Random(1)
+    async with Cache(budgeted(), address) as cache:
+        for number in range(2_500):
+            for name, (low, high) in SIZES.items():
+                value = chance.randbytes(chance.randint(low, high))
+                await cache.layer(f"shop.{name}").set(value, id=number)
+        figures = [
+            Figure(f"{low:,} to {high:,} B", f"{used(server, name) / BUDGET:.1%}", "105 % at most")
+            for name, (low, high) in SIZES.items()
+        ]
+        show("What a layer that is full takes of its budget, by MEMORY USAGE", figures)
 
 
 async def _frozen(server: RedisServer) -> None:
@@ -333,11 +354,12 @@ async def _frozen(server: RedisServer) -> None:
     async with Cache(settings(), address) as cache:
         layer = cache.layer("bench.item")
         os.kill(server.pid, signal.SIGSTOP)
-        spent = []
+        spent, own = [], []
         for number in range(1_001):
-            started = perf_counter()
+            started, started_cpu = perf_counter(), process_time()
             await layer.get(id=number, load=load)
             spent.append(perf_counter() - started)
+            own.append(process_time() - started_cpu)
         os.kill(server.pid, signal.SIGCONT)
         first, *later = spent
         show(
@@ -345,6 +367,7 @@ async def _frozen(server: RedisServer) -> None:
             [
                 Figure("once", f"{first:.3f} s", "0.3 s"),
                 Figure("then, at most", f"{1_000 * max(later):.3f} ms", "1 ms"),
+                Figure("then, at most, of client CPU", f"{1_000 * max(own[1:]):.3f} ms", "1 ms"),
                 Figure("then, median", f"{1_000 * statistics.median(later):.3f} ms", "1 ms"),
             ],
         )

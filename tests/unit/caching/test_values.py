@@ -109,6 +109,38 @@ def test_a_value_of_free_form_comes_back_exactly(value: Any) -> None:
     assert same(codec.decode(codec.encode(value)), value)
 
 
+@given(VALUES)
+def test_copies_are_the_value_as_it_was_and_share_nothing_that_can_be_changed(value: Any) -> None:
+    codec = codec_for(None)
+    as_it_was = codec.decode(codec.encode(value))
+    copied = codec.copier(value)
+    spoil(value)
+    for _ in range(2):
+        copy = copied()
+        assert same(copy, as_it_was)
+        spoil(copy)
+
+
+def spoil(value: Any) -> None:
+    """Change everything in a value that can be changed."""
+    if isinstance(value, dict):
+        for item in value.values():
+            spoil(item)
+        value.clear()
+    elif isinstance(value, list | tuple):
+        for item in value:
+            spoil(item)
+    if isinstance(value, list):
+        value.append("spoilt")
+    if isinstance(value, set):
+        value.add("spoilt")
+
+
+def test_copies_of_a_typed_value_are_of_its_type_whatever_was_loaded() -> None:
+    loaded = {"symbol": "AAPL", "worth": "1.10"}
+    assert codec_for(Renamed).copier(loaded)() == Renamed("AAPL", Decimal("1.10"))
+
+
 @pytest.mark.parametrize("value", [object(), {"x": object()}, Summary([], date.today()), 1j])
 def test_a_value_that_would_not_come_back_is_refused(value: Any) -> None:
     with pytest.raises(UnsupportedValueError, match="would not come back"):

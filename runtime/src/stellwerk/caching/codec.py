@@ -3,11 +3,13 @@
 Never pickle: reading a value runs no code of whoever wrote it.
 """
 
+from functools import partial
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 import msgspec
 
+from stellwerk.caching.copying import Copier, container_copier
 from stellwerk.caching.errors import UnreadableError, UnsupportedValueError
 from stellwerk.caching.extensions import prepared, restored
 
@@ -28,6 +30,12 @@ class Codec(Protocol):
 
     def decode(self, data: bytes) -> Any:
         """The value. Raises UnreadableError."""
+
+    def copier(self, value: Any) -> Copier:
+        """What makes copies of the value as it is now, such as would be decoded.
+
+        Raises UnsupportedValueError.
+        """
 
 
 class FreeForm:
@@ -52,6 +60,10 @@ class FreeForm:
             return self._decoder.decode(data)
         except _PARSING:
             raise UnreadableError("malformed") from None
+
+    def copier(self, value: Any) -> Copier:
+        """What makes copies of the value as it is now. Raises UnsupportedValueError."""
+        return container_copier(value) or partial(self.decode, self.encode(value))
 
 
 class Typed:
@@ -79,6 +91,11 @@ class Typed:
             return self._decoder.decode(data)
         except _PARSING:
             raise UnreadableError("malformed") from None
+
+    def copier(self, value: Any) -> Copier:
+        """What makes copies of the value as it is now. Raises UnsupportedValueError."""
+        # Always decoded: a loader may have returned what only becomes the type by that.
+        return partial(self.decode, self.encode(value))
 
 
 def codec_for(kind: Any | None) -> Codec:

@@ -11,8 +11,10 @@ import os
 import struct
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from zlib import crc32
+
+import msgspec
 
 from stellwerk.caching.codec import Codec
 from stellwerk.caching.compression import Algorithm, Compressor, decompressed
@@ -23,9 +25,7 @@ WRITE_ID_BYTES: Final = 8
 _MAGIC: Final = b"sw"
 _FORM: Final = 1
 _KIND = struct.Struct("<2sBB4s")
-_TIMES = struct.Struct("<QQB")
-_TIMES_AT: Final = WRITE_ID_BYTES + _KIND.size
-_HEAD_BYTES: Final = _TIMES_AT + _TIMES.size
+_HEAD = struct.Struct(f"<{WRITE_ID_BYTES}s{_KIND.size}sQQB")
 _CHECKSUM = struct.Struct("<I")
 _CHECKED: Final = 0x2144DF1C
 """The CRC-32 of whatever has its own CRC-32 at the end."""
@@ -33,12 +33,13 @@ _TAG_BYTES_MAX: Final = 255
 _TAGS_MAX: Final = 200
 """Stamps in front of an entry are counted in a byte, and others are there too."""
 
-
+_PLAIN: Final = Algorithm.NONE
+"""By this name as reading it from the Enum takes 0.15 µs (Python 3.11), of some 3 to open one."""
 _ENCRYPTED: Final = 4
 """Flag of an encrypted body; the two bits below are its Algorithm."""
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True):
     """A value as it was read. Times in milliseconds of the server's clock."""
 
     value: Any
@@ -64,14 +65,9 @@ class Sealer:
         if len(entry.tags) > _TAGS_MAX:
             raise KeyFieldError(f"An entry has {len(entry.tags)} tags: {_TAGS_MAX} are possible.")
         algorithm, body = self.compressor.compress(self.codec.encode(entry.value))
-        head = b"".join(
-            (
-                entry.write_id or os.urandom(WRITE_ID_BYTES),
-                self._kind(algorithm),
-                _TIMES.pack(entry.made, entry.lifetime, len(entry.tags)),
-                *map(_packed_tag, entry.tags),
-            )
-        )
+        write_id, kind = entry.write_id or os.urandom(WRITE_ID_BYTES), self._kind(algorithm)
+        head = _HEAD.pack(write_id, kind, entry.made, entry.lifetime, len(entry.tags))
+        head += b"".join(map(_packed_tag, entry.tags))
         if self.keyring:
             return head + self.keyring.seal(body, key.encode() + b"\0" + head)
         content = head + body
@@ -83,26 +79,26 @@ class Sealer:
         Raises UnreadableError where it is not a whole one of this layer and key.
         """
         end = len(data)
-        if end < _HEAD_BYTES:
+        if end < _HEAD.size:
             raise UnreadableError("truncated")
-        algorithm = self._algorithms.get(data[WRITE_ID_BYTES:_TIMES_AT])
+        write_id, kind, made, lifetime, tag_count = _HEAD.unpack_from(data)
+        algorithm = self._algorithms.get(kind)
         if algorithm is None:
             raise UnreadableError("foreign")
         if self.keyring is None:
             end -= _CHECKSUM.size
             if crc32(data, crc32(key.encode())) != _CHECKED:
                 raise UnreadableError("altered")
-        made, lifetime, tag_count = _TIMES.unpack_from(data, _TIMES_AT)
         tags: tuple[str, ...] = ()
-        start = _HEAD_BYTES
+        start = _HEAD.size
         if tag_count:
             tags, start = _tags(data, tag_count)
         body = data[start:end]
         if self.keyring is not None:
             body = self.keyring.open(body, key.encode() + b"\0" + data[:start])
-        if algorithm is not Algorithm.NONE:
+        if algorithm is not _PLAIN:
             body = decompressed(algorithm, body)
-        return Entry(self.codec.decode(body), made, lifetime, data[:WRITE_ID_BYTES], tags)
+        return Entry(self.codec.decode(body), made, lifetime, write_id, tags)
 
     def _kind(self, algorithm: Algorithm) -> bytes:
         flags = int(algorithm) | (_ENCRYPTED if self.keyring else 0)
@@ -125,7 +121,7 @@ def _packed_tag(tag: str) -> bytes:
 
 def _tags(data: bytes, count: int) -> tuple[tuple[str, ...], int]:
     """The names of the tags and where the body begins."""
-    names, at = [], _HEAD_BYTES
+    names, at = [], _HEAD.size
     try:
         for _ in range(count):
             names.append(data[at + 1 : at + 1 + data[at]].decode())

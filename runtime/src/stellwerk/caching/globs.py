@@ -52,18 +52,21 @@ def coverage(glob: str, pattern: Pattern, others: Sequence[Pattern] = ()) -> Cov
     anything = dict.fromkeys(pattern.fields, _ANY_VALUE)
     if matches(glob, pattern.spelled(anything)):
         return Coverage(Extent.LAYER)
-    if not _may_meet(glob, pattern.spelled(anything)):
-        return Coverage(Extent.NOTHING)
     first = _FIELD_TEXT.match(glob, len(pattern.head)) if glob.startswith(pattern.head) else None
     if first and pattern.fields and not glob.startswith(WILDCARD, first.end()):
         entity = anything | {pattern.fields[0]: first[0]}
         if matches(glob, pattern.spelled(entity)):
             return Coverage(Extent.ENTITY, first[0])
-    return Coverage(Extent.PART)
+    met = _may_meet(glob, pattern.spelled(anything))
+    return Coverage(Extent.PART if met else Extent.NOTHING)
 
 
 def matches(glob: str, key: str) -> bool:
     """Whether the glob names this key."""
+    stem = glob.removesuffix(WILDCARD)
+    if WILDCARD not in stem:
+        # The usual ones, all of an id, are each new: an expression takes 0.2 ms to compile.
+        return key == glob if stem == glob else key.startswith(stem)
     return _expression(glob).fullmatch(key) is not None
 
 

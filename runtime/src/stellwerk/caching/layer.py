@@ -8,14 +8,17 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from time import perf_counter
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
+import msgspec
+
+from stellwerk.caching.copying import is_immutable
 from stellwerk.caching.envelope import WRITE_ID_BYTES, Entry, Sealer
 from stellwerk.caching.errors import CacheError, DeclarationError, RedisAwayError, UnreadableError
 from stellwerk.caching.flights import Flights, Landed, Load, Tower
 from stellwerk.caching.invalidating import Invalidator
 from stellwerk.caching.layers import Declaration, Lifetime
-from stellwerk.caching.local import MISSING, LocalCopies, is_immutable
+from stellwerk.caching.local import MISSING, LocalCopies
 from stellwerk.caching.planning import layer_plan, placing
 from stellwerk.caching.statistics import Histogram, Statistics
 from stellwerk.caching.storage import STAMP_BYTES, Granted, Place, Plan, Put, Storage, Stored
@@ -39,12 +42,16 @@ class Freshness(Enum):
     STALE = "only where the source fails"
 
 
-class Read(NamedTuple):
+_FRESH, _DUE, _STALE = Freshness
+"""By these names as reading one from the Enum takes 0.2 µs (Python 3.11), three times in a hit."""
+
+
+class Read(msgspec.Struct, frozen=True):
     """What Redis answered: an entry that can be used, or none and what is in its place."""
 
     entry: Entry | None = None
     seen: bytes = b""
-    freshness: Freshness = Freshness.STALE
+    freshness: Freshness = _STALE
 
 
 _NOTHING: Final = Read()
@@ -151,7 +158,7 @@ class Layer(Generic[T]):
         except RedisAwayError:
             self.statistics.unavailable += 1
             return default
-        return read.entry.value if read.entry and read.freshness is not Freshness.STALE else default
+        return read.entry.value if read.entry and read.freshness is not _STALE else default
 
     async def get_many(
         self,
@@ -339,11 +346,11 @@ class Layer(Generic[T]):
                 self.statistics.unavailable += 1
                 read = Read()
             entry = read.entry
-            if entry is not None and read.freshness is not Freshness.STALE:
+            if entry is not None and read.freshness is not _STALE:
                 if not counted:
                     self.statistics.hits += 1
                     self.statistics.response_time.add(1000 * (perf_counter() - started))
-                if read.freshness is Freshness.DUE:
+                if read.freshness is _DUE:
                     self._refresh(at, load, tags, read.seen)
                 if moment:
                     self._keep(at, entry, moment)
@@ -422,10 +429,9 @@ class Layer(Generic[T]):
         return read
 
     def _opened(self, at: Place, stored: Stored, now: int) -> Read:
-        data, tags, begin = stored
         try:
-            entry = self._sealer.open(at.key, data[begin:])
-            if begin - tags != STAMP_BYTES * len(entry.tags):
+            entry = self._sealer.open(at.key, stored.envelope)
+            if stored.begin - stored.tags != STAMP_BYTES * len(entry.tags):
                 raise UnreadableError("altered")
         except UnreadableError as error:
             self.statistics.unreadable[error.reason] += 1
@@ -454,7 +460,7 @@ class Layer(Generic[T]):
                 if not isinstance(answer, Stored):
                     break
                 read = await self._checked(at, answer)
-                if read.entry is not None and read.freshness is not Freshness.STALE:
+                if read.entry is not None and read.freshness is not _STALE:
                     self._keep(at, read.entry, moment)
                     return Landed(read.entry.value, current=True)
                 seen = answer.write_id
@@ -644,8 +650,8 @@ async def _landing(flight: asyncio.Task[Landed | None], key: str) -> Landed | No
 
 def _freshness(age_ms: int, lifetime_ms: int, lifetime: Lifetime) -> Freshness:
     if age_ms >= lifetime_ms:
-        return Freshness.STALE
+        return _STALE
     share = lifetime.refresh_share
     if share is not None and age_ms >= share * lifetime_ms:
-        return Freshness.DUE
-    return Freshness.FRESH
+        return _DUE
+    return _FRESH

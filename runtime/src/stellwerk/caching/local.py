@@ -1,36 +1,26 @@
 """The process' own copies of a layer's entries (L1): bounded, short-lived, never shared to change.
 
-A value that a caller could change is kept encoded and decoded for each hit.
+A value that a caller could change is copied for each hit.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, is_dataclass
-from dataclasses import fields as fields_of
-from datetime import date, time, timedelta
-from decimal import Decimal
-from enum import Enum
+from dataclasses import dataclass
 from typing import Any, Final
-from uuid import UUID
-
-import msgspec
 
 from stellwerk.caching.codec import Codec
+from stellwerk.caching.copying import Copier, is_immutable
 from stellwerk.caching.validity import Moment, Validity
 
 MISSING: Final = object()
 """Stands for "no copy", as None is a value."""
 
-_IMMUTABLE: Final = (
-    *(type(None), bool, int, float, complex, str, bytes),
-    *(Decimal, date, time, timedelta, UUID, Enum),
-)
-
 
 @dataclass(slots=True)
 class _Copy:
     value: Any
-    encoded: bool
+    copied: Copier | None
+    """What makes the value of each hit; None: all hits may share the one above."""
     ends: float
     names: tuple[str, ...]
     moment: Moment
@@ -70,16 +60,16 @@ class LocalCopies:
             del self._copies[key]
             return MISSING
         self._copies.move_to_end(key)
-        return self._codec.decode(copy.value) if copy.encoded else copy.value
+        return copy.value if copy.copied is None else copy.copied()
 
     def put(
         self, key: str, value: Any, seconds: float, names: Sequence[str], moment: Moment
     ) -> None:
         """Keep a value that was read at `moment` and is fresh for `seconds`."""
-        encoded = not is_immutable(value)
+        shared = is_immutable(value)
         self._copies[key] = _Copy(
-            self._codec.encode(value) if encoded else value,
-            encoded,
+            value if shared else None,
+            None if shared else self._codec.copier(value),
             self._clock() + min(seconds, self._seconds),
             tuple(names),
             moment,
@@ -92,20 +82,3 @@ class LocalCopies:
     def __len__(self) -> int:
         """How many copies there are."""
         return len(self._copies)
-
-
-def is_immutable(value: Any) -> bool:
-    """Whether nobody who holds the value can change it for others."""
-    if isinstance(value, _IMMUTABLE):
-        return True
-    if isinstance(value, tuple | frozenset):
-        return all(map(is_immutable, value))
-    if isinstance(value, msgspec.Struct):
-        return value.__struct_config__.frozen and all(
-            is_immutable(getattr(value, name)) for name in value.__struct_fields__
-        )
-    if is_dataclass(value) and not isinstance(value, type):
-        return bool(type(value).__dataclass_params__.frozen) and all(  # type: ignore[attr-defined]
-            is_immutable(getattr(value, field.name)) for field in fields_of(value)
-        )
-    return False

@@ -7,6 +7,7 @@ gathered until the turn ends. Stamps that several entries stand under are asked 
 import asyncio
 from collections.abc import Iterable, Sequence
 from functools import partial
+from itertools import chain
 from typing import Final, Protocol
 
 from stellwerk.caching.connection import Reply
@@ -48,6 +49,8 @@ Found = tuple[bytes | None, bytes | None]
 of them, is not there.
 """
 
+StampSets = tuple[tuple[str, ...], ...]
+
 
 class MergedReads:
     """Reads entries for all coroutines of a process."""
@@ -71,14 +74,14 @@ class MergedReads:
     async def read_many(self, wanted: Sequence[Wanted]) -> list[Found]:
         """The same for many, in their order."""
         parts = [wanted[at : at + AT_ONCE] for at in range(0, len(wanted), AT_ONCE)]
-        stamps = [_stamps(part) for part in parts]
+        sets = [_stamp_sets(part) for part in parts]
         answers = [
-            self._link.session.send("MGET", *[each.key for each in part], *names)
-            for part, names in zip(parts, stamps, strict=True)
+            self._link.session.send("MGET", *[each.key for each in part], *_stamps(stamps))
+            for part, stamps in zip(parts, sets, strict=True)
         ]
         found: list[Found] = []
-        for part, names, answer in zip(parts, stamps, answers, strict=True):
-            found += _found(part, names, await answer)
+        for part, stamps, answer in zip(parts, sets, answers, strict=True):
+            found += _found(part, stamps, await answer)
         return found
 
     def _later(self, wanted: Wanted) -> asyncio.Future[Found]:
@@ -95,19 +98,20 @@ class MergedReads:
             part = gathered[at : at + AT_ONCE]
             wanted = [each for each, _ in part]
             futures = [future for _, future in part]
-            names = _stamps(wanted)
+            sets = _stamp_sets(wanted)
+            keys = [each.key for each in wanted]
             try:
-                answer = self._link.session.send("MGET", *[each.key for each in wanted], *names)
+                answer = self._link.session.send("MGET", *keys, *_stamps(sets))
             except RedisAwayError as error:
                 _fail(futures, error)
             else:
                 self._under_way += 1
-                answer.add_done_callback(partial(self._hand_out, wanted, names, futures))
+                answer.add_done_callback(partial(self._hand_out, wanted, sets, futures))
 
     def _hand_out(
         self,
         wanted: list[Wanted],
-        names: list[str],
+        sets: StampSets,
         futures: list[asyncio.Future[Found]],
         answer: asyncio.Future[Reply],
     ) -> None:
@@ -116,27 +120,26 @@ class MergedReads:
         if error is not None:
             _fail(futures, error)
             return
-        for future, each in zip(futures, _found(wanted, names, answer.result()), strict=True):
+        for future, each in zip(futures, _found(wanted, sets, answer.result()), strict=True):
             if not future.done():
                 future.set_result(each)
 
 
-def _stamps(wanted: Iterable[Wanted]) -> list[str]:
+def _stamp_sets(wanted: Iterable[Wanted]) -> StampSets:
+    """The stamps that entries stand under together, each set once: few for many entries."""
+    return tuple(dict.fromkeys([each.stamps for each in wanted]))
+
+
+def _stamps(sets: StampSets) -> list[str]:
     """The names of all stamps, each once."""
-    return list(dict.fromkeys([name for each in wanted for name in each.stamps]))
+    return list(dict.fromkeys(chain.from_iterable(sets)))
 
 
-def _found(wanted: Sequence[Wanted], names: Sequence[str], reply: Reply) -> list[Found]:
+def _found(wanted: Sequence[Wanted], sets: StampSets, reply: Reply) -> list[Found]:
     """What Redis answered to each: first are the entries, then the stamps."""
-    present = dict(zip(names, reply[len(wanted) :], strict=True))
-    joined: dict[tuple[str, ...], bytes | None] = {}
-    found: list[Found] = []
-    for each, data in zip(wanted, reply, strict=False):
-        stamps = each.stamps
-        if stamps not in joined:
-            joined[stamps] = _joined([present[name] for name in stamps])
-        found.append((data, joined[stamps]))
-    return found
+    present = dict(zip(_stamps(sets), reply[len(wanted) :], strict=True))
+    joined = {stamps: _joined([present[name] for name in stamps]) for stamps in sets}
+    return [(data, joined[each.stamps]) for each, data in zip(wanted, reply, strict=False)]
 
 
 def _joined(stamps: Sequence[bytes | None]) -> bytes | None:

@@ -33,17 +33,17 @@ def placing(declaration: Declaration) -> Callable[[Mapping[str, object]], Place]
 
     def put_together(fields: Mapping[str, object]) -> Place:
         key, entity = head, ""
-        for field, after in steps:
-            if field not in fields:
-                break
-            spelled = escaped(fields[field])
-            entity = entity or spelled
-            key += spelled + after
-        else:
-            if len(fields) == count:
-                stamps = (stamp, f"{stamp}:{entity}") if shared else alone
-                return Place(key, stamps, guard, name, budget)
-        return looked_up(fields)  # which says what is wrong
+        try:
+            for field, after in steps:
+                spelled = escaped(fields[field])
+                entity = entity or spelled
+                key += spelled + after
+        except KeyError:
+            return looked_up(fields)  # which says what is missing
+        if len(fields) != count:
+            return looked_up(fields)
+        stamps = (stamp, f"{stamp}:{entity}") if shared else alone
+        return Place(key, stamps, guard, name, budget)
 
     return put_together
 

@@ -7,7 +7,9 @@ none.
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Protocol
+
+import msgspec
 
 from stellwerk.caching import names
 from stellwerk.caching.client import RedisClient, Session
@@ -35,7 +37,9 @@ _SCAN_COUNT: Final = 1000
 _TOO_LARGE, _REFUSED = -1, -2
 
 
-class Place(NamedTuple):
+# Places and what is found there are made by the hundred: a Struct takes 0.08 µs, a tuple with names
+# 0.3 µs. They hold text and numbers only, so the garbage collector need not look at them.
+class Place(msgspec.Struct, frozen=True, gc=False):
     """An entry's key, the stamps it stands under, and the layer it is accounted in."""
 
     key: str
@@ -49,7 +53,7 @@ class Place(NamedTuple):
         return (self.key, *self.stamps, *map(names.tag, tags))
 
 
-class Stored(NamedTuple):
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """An entry as it was found: from `tags` on the stamps of its tags, from `begin` on its
     envelope.
     """

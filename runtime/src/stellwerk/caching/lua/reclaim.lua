@@ -1,16 +1,22 @@
 -- Free the memory of entries that a tag has already made worthless.
 -- KEYS: index of the tag. ARGV: how many at most, prefix of all accounts.
 -- Answers whether there are more.
-local taken = redis.call('ZPOPMIN', KEYS[1], ARGV[1])
+local last = ARGV[1] - 1
+local members = redis.call('ZRANGE', KEYS[1], 0, last)
 local keys = {}
-for index = 1, #taken, 2 do
-    local layer, key = string.match(taken[index], '^([^\n]*)\n(.*)$')
-    keys[#keys + 1] = key
-    if layer ~= '' then
-        forget(ARGV[2] .. layer, key)
+for index, member in ipairs(members) do
+    local border = string.find(member, '\n', 1, true)
+    keys[index] = string.sub(member, border + 1)
+    if border > 1 then
+        forget(ARGV[2] .. string.sub(member, 1, border - 1), keys[index])
     end
 end
 for index = 1, #keys, 1000 do
     redis.call('UNLINK', unpack(keys, index, math.min(index + 999, #keys)))
 end
-return redis.call('EXISTS', KEYS[1])
+if #keys == redis.call('ZCARD', KEYS[1]) then
+    -- As a whole, in the background: taken out one by one they would cost as much as the entries.
+    redis.call('UNLINK', KEYS[1])
+    return 0
+end
+return redis.call('ZREMRANGEBYRANK', KEYS[1], 0, last)
