@@ -29,12 +29,14 @@ def serving(platform: Platform) -> int:
     return min(int(one["serving"]) for one in services(platform).values())
 
 
-def test_load_brings_instances_and_calm_takes_them_and_neither_they_nor_a_run_fail_a_request(
+def test_no_request_fails_while_load_brings_instances_a_run_is_made_and_calm_takes_them(
     scaled: Platform, tmp_path: Path
 ) -> None:
     with clients(scaled, tmp_path / "light", LIGHT) as light:
         with clients(scaled, tmp_path / "heavy", HEAVY) as heavy:
-            assert wait_until(lambda: serving(scaled) >= TAKEN, MOVE_SECONDS, LOOK_SECONDS)
+            assert wait_until(lambda: serving(scaled) >= TAKEN, MOVE_SECONDS, LOOK_SECONDS), (
+                explain(scaled)
+            )
             assert scaled.deploy().totals["success"] == 0
             assert serving(scaled) >= TAKEN, explain(scaled)
         has(scaled, 2)
@@ -43,9 +45,7 @@ def test_load_brings_instances_and_calm_takes_them_and_neither_they_nor_a_run_fa
     assert light.requests > 0
 
 
-def test_an_operators_number_is_had_and_a_run_leaves_it_alone(
-    scaled: Platform,
-) -> None:
+def test_an_operators_number_is_had_and_a_run_leaves_it_alone(scaled: Platform) -> None:
     for name in (CORE, FRONTEND):
         scaling(scaled, f"set {name} 5 --for 1h")
     has(scaled, 5)
