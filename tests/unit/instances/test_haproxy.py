@@ -255,6 +255,25 @@ async def test_an_instance_that_leaves_ends_its_requests_and_no_client_notices(s
 
 @needs_haproxy
 @in_a_loop
+async def test_a_host_that_goes_with_most_instances_fails_no_request_that_comes_then(
+    deployed: Callable[..., str],
+) -> None:
+    listen_port, first, *_ = free_ports(SLOTS + 1)
+    ports = range(first, first + SLOTS)
+    # Without help of the checks, which take their time.
+    with haproxy(deployed(ports, listen_port, fall="1000")) as process:
+        site = Site(process, ports, listen_port)
+        async with instances(first):
+            async with instances(*ports[1:]):
+                await site.has(dict.fromkeys(ports, State.READY))
+            async with load(listen_port, 4) as seen:
+                while sum(seen.statuses.values()) < 200:
+                    await asyncio.sleep(0.01)
+    assert seen.failed == 0
+
+
+@needs_haproxy
+@in_a_loop
 async def test_an_instance_that_is_kept_after_all_serves_on_at_once(site: Site) -> None:
     first, *_ = site.ports
     async with instances(first) as behaviours:

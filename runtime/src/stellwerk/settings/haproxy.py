@@ -43,6 +43,8 @@ class Haproxy(Model):
     slow_start_seconds: SecondsOrZero = Field(
         10, description="Time over which an instance that came up is given its full share."
     )
-    retries: CountOrZero = Field(2, description="Further attempts to connect.")
+    retries: CountOrZero = Field(
+        5, description="Further attempts to connect, each to another instance: as many may be gone."
+    )
     global_extra: list[Line] = Field(default=[], description="Lines to add to `global`.")
     defaults_extra: list[Line] = Field(default=[], description="Lines to add to `defaults`.")
