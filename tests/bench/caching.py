@@ -289,12 +289,12 @@ async def _own_copies(server: RedisServer) -> None:
                 await asyncio.sleep(0)
             rounds = []
             for _ in range(ROUNDS):
-                started = perf_counter()
+                started = process_time()
                 for _ in range(1_000):
                     await layer.get(id=1, load=_unreachable)
-                rounds.append((perf_counter() - started) * 1e3)
+                rounds.append((process_time() - started) * 1e3)
             figures.append(Figure(name, f"{statistics.median(rounds):.1f} µs", "5 µs"))
-        show("A hit of the process' own copy, 1,000 B", figures)
+        show("A hit of the process' own copy, 1,000 B, client CPU", figures)
 
 
 async def _invalidating(server: RedisServer) -> None:
@@ -307,20 +307,22 @@ async def _invalidating(server: RedisServer) -> None:
                 *(layer.set("x" * 100, id=n, part="a") for n in range(first, first + 1_000))
             )
         raw = Redis(host="127.0.0.1", port=server.port)
-        ways: dict[str, tuple[str, Callable[[], Awaitable[Any]]]] = {
-            "raw redis-py, one INCR": ("-", lambda: raw.incr("bench")),
-            "logical": ("0.5 ms", lambda: cache.invalidate("entity:one:*")),
-            "physical": ("3 ms", lambda: cache.invalidate_tags("bench")),
+        ways: dict[str, tuple[str, Callable[[str], Awaitable[Any]]]] = {
+            "raw redis-py, one INCR": ("-", raw.incr),
+            "logical": ("0.5 ms", lambda name: cache.invalidate(f"entity:{name}:*")),
+            "physical": ("3 ms", lambda name: cache.invalidate_tags(name)),
         }
         spent: dict[str, list[float]] = {way: [] for way in ways}
         for _ in range(ROUNDS):
             for way, (_, act) in ways.items():
-                tags = ["bench"] if way == "physical" else []
+                tags = ["one"] if way == "physical" else []
                 await asyncio.gather(
                     *(layer.set("y" * 100, tags=tags, id="one", part=n) for n in range(TAGGED))
                 )
+                # Not the first command after so many sets, which also pays for what they left.
+                await act("none")
                 started = perf_counter()
-                await act()
+                await act("one")
                 spent[way].append(1_000 * (perf_counter() - started))
         await raw.aclose()
         figures = [

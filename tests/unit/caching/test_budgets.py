@@ -114,9 +114,8 @@ def test_expired_entries_leave_the_account(redis: RedisServer) -> None:
         layer = (await node.cache(budgeted(ttl_seconds=1))).layer("shop.medium")
         for number in range(20):
             await layer.set(bytes(500), id=number)
-        full = await layer.memory_used()
-        left = full
-        while left is not None and full is not None and left > full / 10:
+        left = await layer.memory_used()
+        while left is None or left > 1_000:  # what two of the entries take at least
             await layer.set(b"x", id="other")
             left = await layer.memory_used()
 
