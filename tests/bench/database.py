@@ -14,7 +14,7 @@ from statistics import median
 
 from stellwerk.database.configuration import quote_value
 from stellwerk.database.figures import Workload
-from stellwerk.database.quantities import GIBIBYTE
+from stellwerk.database.quantities import GIBIBYTE, KIBIBYTE
 from stellwerk.database.tuning import HostResources, TuningInputs, tune
 from stellwerk.eventstore.events import BEGINNING, EventStore, NewEvent
 from stellwerk.eventstore.indexes import build_indexes
@@ -102,19 +102,30 @@ def _pgbench(server: Server) -> Iterator[Figure]:
     kinds = {"Debian's defaults": _DEBIAN, "pgtune's settings": _PGTUNE, "ours": _tuned(server)}
     tests: dict[str, tuple[str, ...]] = {"reading and writing": (), "reading": ("-S",)}
     rates: dict[tuple[str, str], list[float]] = defaultdict(list)
+    logs: dict[str, list[float]] = defaultdict(list)
     for _ in range(_ROUNDS):
         for kind, settings in kinds.items():
             _configure(server, settings)
             server.psql("\\connect pgbench\nVACUUM; CHECKPOINT")
             _run_pgbench(server, "-S", "-T", "3")  # what the caches hold
             for test, flags in tests.items():
+                before = _wal_bytes(server)
                 said = _run_pgbench(
                     server, *flags, "-T", str(_SECONDS), "-c", str(_CLIENTS), "-j", "2"
                 )
-                rates[test, kind].append(_rate(said))
+                rates[test, kind].append(_figure(said, "tps"))
+                if not flags:
+                    count = _figure(said, "number of transactions actually processed")
+                    logs[kind].append((_wal_bytes(server) - before) / count / KIBIBYTE)
     for (test, kind), found in sorted(rates.items(), reverse=True):
         spread = f"{min(found):,.0f} to {max(found):,.0f}"
         yield Figure(f"{test}, {kind}", f"{median(found):,.0f} /s ({spread})", "-")
+    for kind, sizes in logs.items():
+        yield Figure(f"log of a transaction, {kind}", f"{median(sizes):.1f} kB", "-")
+
+
+def _wal_bytes(server: Server) -> int:
+    return int(server.psql("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn"))
 
 
 def _run_pgbench(server: Server, *arguments: str) -> str:
@@ -125,12 +136,12 @@ def _run_pgbench(server: Server, *arguments: str) -> str:
     return done.stdout
 
 
-def _rate(said: str) -> float:
-    """Transactions a second."""
-    rate = re.search(r"tps = ([\d.]+)", said)
-    if rate is None:
+def _figure(said: str, name: str) -> float:
+    """What pgbench says of it."""
+    found = re.search(rf"{name}(?: =|:) ([\d.]+)", said)
+    if found is None:
         raise RuntimeError(said)
-    return float(rate[1])
+    return float(found[1])
 
 
 def _events(site: Site) -> Iterator[Figure]:
