@@ -26,6 +26,7 @@ from stellwerk.metrics.registry import Registry
 from stellwerk.metrics.report.build import build
 from stellwerk.metrics.report.process import Reports
 from stellwerk.metrics.report.question import Question
+from stellwerk.settings.files import HostFile
 from stellwerk.settings.root import Settings
 from tests.bench.table import Figure, show
 
@@ -181,7 +182,7 @@ def _reported(folder: Path) -> Iterator[Figure]:
         assert len(found.lines) == REPORTED
         assert all(line.before is not None for line in found.lines)
     yield Figure("with its trends", f"{median(times):.2f} s", "under 1 s")
-    reports = Reports("bench", folder, settings, clock=lambda: END)
+    reports = Reports(HostFile("bench", (), settings), folder, clock=lambda: END)
     began = time.monotonic()
     content = asyncio.run(reports.document(question))
     elapsed = time.monotonic() - began

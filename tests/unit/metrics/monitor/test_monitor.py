@@ -37,7 +37,7 @@ from stellwerk.metrics.registry import Registry
 from stellwerk.metrics.report.process import Reports
 from stellwerk.settings import Settings
 from stellwerk.settings.cluster import load_cluster
-from stellwerk.settings.files import host_document
+from stellwerk.settings.files import HostFile, Member, host_document
 from tests.unit.instances.programs import free_ports, in_a_loop
 
 HOST = "db-1"
@@ -218,9 +218,11 @@ def api_of(
     is_late: Callable[[], bool],
     folder: Path = Path(),
     settings: Settings | None = None,
+    groups: tuple[str, ...] = (),
 ) -> Api:
     settings = settings or Settings()
-    reports = Reports(HOST, folder / "history", settings)
+    host = HostFile(HOST, (Member(HOST, "127.0.0.1", groups),), settings)
+    reports = Reports(host, folder / "history")
     return Api(HOST, ["shop"], found.latest, Registry(settings), is_late, found._alerting, reports)
 
 
@@ -333,6 +335,17 @@ async def test_a_report_is_a_page_for_browsers_and_the_first_they_are_led_to(
     assert f"<h1>{HOST}: 1h until " in text
     assert '<th scope="rowgroup" colspan="12">system</th>' in text
     assert 'href="?period=7d&amp;all=0"' in text
+
+
+@in_a_loop
+async def test_only_a_monitor_that_knows_the_cluster_reports_on_it(tmp_path: Path) -> None:
+    found = monitor(tmp_path, Steady())
+    knowing = api_of(found, found.is_late, tmp_path, groups=("monitors",))
+    assert (await knowing.answer(Request("/"))).location == "/report?period=24h&all=0&cluster=1"
+    other = api_of(found, found.is_late, tmp_path)
+    answer = await other.answer(Request("/api/report", {"cluster": "1"}))
+    assert answer.status == 400
+    assert "a host in monitors knows all" in json.loads(answer.body)["error"]
 
 
 @in_a_loop

@@ -63,7 +63,7 @@ class Api:
         if path == PAGE_PATH:
             return await self._report(request.query, self._reports.page, _HTML)
         if path == "/":
-            return redirect(PAGE_PATH)
+            return redirect(self._first_page())
         return problem(
             HTTPStatus.NOT_FOUND,
             f"There are /health, /metrics, /api/metrics, {SERVICE_PATH}NAME, {REPORT_PATH},"
@@ -98,6 +98,11 @@ class Api:
             return problem(HTTPStatus.BAD_REQUEST, str(error))
         except ReportError as error:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
+
+    def _first_page(self) -> str:
+        """Of the whole cluster where this host knows it."""
+        known = self._reports.knows_cluster
+        return f"{PAGE_PATH}?{Question(cluster=True).query}" if known else PAGE_PATH
 
     def _metrics(self, service: str | None) -> Response:
         values = list(self._latest.values(service))

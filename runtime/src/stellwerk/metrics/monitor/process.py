@@ -71,7 +71,7 @@ async def serve(host: "HostFile", state: Path) -> None:
         registry,
         monitor.is_late,
         alerting,
-        Reports(host.name, state / HISTORY, host.settings),
+        Reports(host, state / HISTORY),
     )
     server = HttpServer(api.answer, _token(host))
     stopped = asyncio.ensure_future(stop.wait())

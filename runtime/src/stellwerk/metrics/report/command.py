@@ -15,12 +15,12 @@ from stellwerk.instances.cluster_command import (
     on_host,
 )
 from stellwerk.metrics.model import Source
-from stellwerk.metrics.monitors import TOKEN, Answers, Monitors
+from stellwerk.metrics.monitors import TOKEN, Monitors
 from stellwerk.metrics.report.build import merged
-from stellwerk.metrics.report.document import DocumentError, document, parsed
-from stellwerk.metrics.report.model import Problem, Report
+from stellwerk.metrics.report.document import document
+from stellwerk.metrics.report.gathering import gathered
 from stellwerk.metrics.report.page import page
-from stellwerk.metrics.report.question import PATH, PERIODS, USUAL_PERIOD, Question
+from stellwerk.metrics.report.question import PERIODS, USUAL_PERIOD, Question
 from stellwerk.metrics.report.table import table
 from stellwerk.settings.errors import did_you_mean
 from stellwerk.settings.files import HostFile, Member
@@ -57,10 +57,9 @@ async def report(
     """
     _check_service(host, service)
     members = _members(host, hosts)
-    path = f"{PATH}?{Question(period, service, everything).query}"
+    question = Question(period, service, everything)
     monitors = Monitors(host, access.credential(TOKEN))
-    answers = await monitors.ask(members, "GET", path, seconds=_TIME_LIMIT_SECONDS)
-    reports, problems = _read(answers)
+    reports, problems = await gathered(monitors, members, question, _TIME_LIMIT_SECONDS)
     if not reports:
         for problem in problems:
             click.echo(f"{problem.host}: {one_line(problem.sentence)}", err=True)
@@ -73,18 +72,6 @@ async def report(
     else:
         click.echo("\n".join(table(found, width(), paint_for(sys.stdout))))
     return FAILED if problems else 0
-
-
-def _read(answers: Answers) -> tuple[list[Report], list[Problem]]:
-    """The reports, and what is in place of the others."""
-    reports: list[Report] = []
-    problems = [Problem(host, sentence) for host, sentence in answers.problems.items()]
-    for host, answer in answers.documents.items():
-        try:
-            reports.append(parsed(answer))
-        except DocumentError as error:
-            problems.append(Problem(host, f"its report is not understood: {error}"))
-    return reports, sorted(problems, key=lambda problem: problem.host)
 
 
 def _members(host: HostFile, names: Sequence[str]) -> list[Member]:

@@ -14,10 +14,10 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from stellwerk.metrics.report.question import Question
+from stellwerk.metrics.report.question import Question, QuestionError
 
 if TYPE_CHECKING:
-    from stellwerk.settings.root import Settings
+    from stellwerk.settings.files import HostFile
 
 _PROGRAM: Final = "stellwerk.metrics.report"
 
@@ -40,39 +40,42 @@ class Order:
     form: Form
     question: Question
     folder: Path
-    settings: "Settings"
-    host: str
+    host: "HostFile"
     until: float
 
 
 class Reports:
-    """Reports on a host from the history in a folder, one at a time."""
+    """Reports on a host from the history in a folder, one at a time; and, on a host in `monitors`,
+    on the cluster, for which this host's monitor is asked as all others are.
+    """
 
     def __init__(
-        self,
-        host: str,
-        folder: Path,
-        settings: "Settings",
-        clock: Callable[[], float] = time.time,
+        self, host: "HostFile", folder: Path, clock: Callable[[], float] = time.time
     ) -> None:
         self._host = host
         self._folder = folder
-        self._settings = settings
         self._clock = clock
-        self._alone = asyncio.Lock()
+        self._of_host = asyncio.Lock()
+        self._of_cluster = asyncio.Lock()
+        self.knows_cluster: Final = any(
+            one.name == host.name and "monitors" in one.groups for one in host.members
+        )
 
     async def document(self, question: Question) -> bytes:
-        """The report on the period that ends now, in JSON. Raises ReportError."""
+        """The report on the period that ends now, in JSON. Raises QuestionError, ReportError."""
         return await self._written(Form.DOCUMENT, question)
 
     async def page(self, question: Question) -> bytes:
-        """The same as an HTML page. Raises ReportError."""
+        """The same as an HTML page. Raises QuestionError, ReportError."""
         return await self._written(Form.PAGE, question)
 
     async def _written(self, form: Form, question: Question) -> bytes:
-        async with self._alone:
-            now = self._clock()
-            order = Order(form, question, self._folder, self._settings, self._host, now)
+        if question.cluster and not self.knows_cluster:
+            raise QuestionError(
+                f"cluster: {self._host.name} knows itself only; a host in monitors knows all."
+            )
+        async with self._of_cluster if question.cluster else self._of_host:
+            order = Order(form, question, self._folder, self._host, self._clock())
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

@@ -28,20 +28,26 @@ class Question:
     """Only this one, and all of its series."""
     everything: bool = False
     """Also series that have neither thresholds nor a baseline."""
+    cluster: bool = False
+    """Of all hosts, which a monitor on a host in `monitors` asks."""
 
     @classmethod
     def of_query(cls, query: Mapping[str, str]) -> Self:
         """What the query of a request asks for. Raises QuestionError."""
-        unknown = query.keys() - {"period", "service", "all"}
+        unknown = query.keys() - {"period", "service", "all", "cluster"}
         if unknown:
-            raise QuestionError(f"{min(unknown)}: unknown; there are period, service and all.")
+            raise QuestionError(
+                f"{min(unknown)}: unknown; there are period, service, all and cluster."
+            )
         period = query.get("period", USUAL_PERIOD)
         if period not in PERIODS:
             raise QuestionError(f"period {period}: expected one of {', '.join(PERIODS)}.")
-        return cls(period, query.get("service"), query.get("all", "0") not in ("0", ""))
+        everything, cluster = (query.get(name, "0") not in ("0", "") for name in ("all", "cluster"))
+        return cls(period, query.get("service"), everything, cluster)
 
     @property
     def query(self) -> str:
         """The same as the query of a request."""
         service = {} if self.service is None else {"service": self.service}
-        return urlencode({"period": self.period, **service, "all": int(self.everything)})
+        cluster = {"cluster": 1} if self.cluster else {}
+        return urlencode({"period": self.period, **service, "all": int(self.everything), **cluster})
