@@ -34,12 +34,13 @@ def refused(caches: RedisCluster, tmp_path: Path) -> Iterator[Callable[..., Outc
     caches.platform.deploy()
 
 
-def configuration(caches: RedisCluster) -> dict[str, dict[str, str]]:
-    """What every Redis runs with."""
+def configuration(caches: RedisCluster) -> dict[str, str]:
+    """What every Redis runs with, by host and key."""
     found = {}
     for node in CACHES:
         lines = caches.redis(node.name, "CONFIG GET '*'").split("\n")
-        found[node.name] = dict(zip(lines[::2], lines[1::2], strict=False))
+        pairs = zip(lines[::2], lines[1::2], strict=False)
+        found |= {f"{node.name} {key}": value for key, value in pairs}
     return found
 
 
