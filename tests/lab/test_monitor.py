@@ -46,7 +46,7 @@ SUBJECTS = {
     "app-2": {*OWN, "systemd", "cache daemon"},
     "cache-1": {*OWN, "Redis on port 6379", "Sentinel"},
     "cache-2": {*OWN, "Redis on port 6379", "Sentinel"},
-    "db-1": {*OWN, "PostgreSQL", "PostgreSQL's sizes", "Sentinel"},
+    "db-1": {*OWN, "PostgreSQL", "PostgreSQL's sizes", "Sentinel", "scaler"},
 }
 SETTLE_SECONDS = 90.0
 RATE = 20  # requests a second through each balancer
