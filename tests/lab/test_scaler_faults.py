@@ -177,7 +177,7 @@ def test_while_postgresql_is_away_nothing_moves(
         judged(loaded, 3)
 
 
-@pytest.mark.parametrize("signal", ["KILL", "STOP"])
+@pytest.mark.parametrize("signal", rows(["KILL", "STOP"], "STOP"))
 def test_another_scaler_leads_when_the_leader_dies_or_freezes(
     loaded: Platform, tmp_path: Path, signal: str, record_property: Callable[[str, object], None]
 ) -> None:
@@ -197,7 +197,7 @@ def test_another_scaler_leads_when_the_leader_dies_or_freezes(
 AGENTS = {"app-1": ("app-1",), "lb-1": ("lb-1",), "all of them": (*APPS, BALANCER)}
 
 
-@pytest.mark.parametrize("name", rows(AGENTS, "app-1"))
+@pytest.mark.parametrize("name", rows(AGENTS))
 def test_instances_serve_on_and_count_while_an_agent_is_dead(
     loaded: Platform, tmp_path: Path, name: str
 ) -> None:
@@ -305,12 +305,14 @@ def told(platform: Platform, since: str) -> str:
     return "".join(said.values())
 
 
+@pytest.mark.thorough
 def test_haproxy_is_restarted(loaded: Platform, tmp_path: Path) -> None:
     with unharmed(loaded, tmp_path, RESTARTED):
         loaded.shell(BALANCER, "sudo systemctl restart haproxy")
         judged(loaded, 5)
 
 
+@pytest.mark.thorough
 def test_of_two_scalers_started_at_once_one_leads(loaded: Platform, tmp_path: Path) -> None:
     with unharmed(loaded, tmp_path) as running:
         number = ask(loaded, "SELECT max(id) FROM stellwerk.scaling_decisions")
