@@ -268,6 +268,7 @@ def instances_on(platform: Platform, host: str) -> set[str]:
     }
 
 
+@pytest.mark.thorough
 def test_an_instance_that_never_becomes_ready_is_told_of_and_never_capacity(
     loaded: Platform, tmp_path: Path
 ) -> None:
