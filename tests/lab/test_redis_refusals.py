@@ -36,7 +36,7 @@ def refused(caches: RedisCluster, tmp_path: Path) -> Iterator[Callable[..., Outc
 
 def configuration(caches: RedisCluster) -> dict[str, str]:
     """What every Redis runs with, by host and key."""
-    found = {}
+    found: dict[str, str] = {}
     for node in CACHES:
         lines = caches.redis(node.name, "CONFIG GET '*'").split("\n")
         pairs = zip(lines[::2], lines[1::2], strict=False)
