@@ -77,7 +77,7 @@ def test_settings_survive_being_written_and_read(values: dict[str, Any]) -> None
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
-@given(maxmemory=sizes, port=st.integers(1024, 6000), packages=st.lists(lines, max_size=3))
+@given(maxmemory=sizes, port=st.integers(1024, 5000), packages=st.lists(lines, max_size=3))
 def test_a_daemon_reads_what_the_deploy_wrote(
     site: Site, maxmemory: str, port: int, packages: list[str]
 ) -> None:
