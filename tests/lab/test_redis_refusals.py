@@ -1,6 +1,7 @@
 """Redis is left as it is where Sentinels disagree, and where it does not take its settings."""
 
 from collections.abc import Callable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -39,7 +40,8 @@ def configuration(caches: RedisCluster) -> dict[str, str]:
     found: dict[str, str] = {}
     for node in CACHES:
         lines = caches.redis(node.name, "CONFIG GET '*'").split("\n")
-        pairs = zip(lines[::2], lines[1::2], strict=False)
+        # A last value that is empty is no line.
+        pairs = zip_longest(lines[::2], lines[1::2], fillvalue="")
         found |= {f"{node.name} {key}": value for key, value in pairs}
     return found
 
