@@ -17,6 +17,7 @@ from random import Random
 from statistics import median
 from urllib.request import urlopen
 
+from stellwerk.endpoint import Endpoint
 from stellwerk.loadtest.endpoint import QUANTILES
 from stellwerk.loadtest.mix import Mix
 from stellwerk.loadtest.plan import Parameter, Plan, Request, Target
@@ -26,7 +27,7 @@ from stellwerk.loadtest.run import run
 from stellwerk.loadtest.schedule import Schedule
 from stellwerk.loadtest.weakness import busiest
 from stellwerk.metrics.histogram import RELATIVE_ERROR, Histogram
-from stellwerk.sample.configuration import DatabaseAddress, Endpoint
+from stellwerk.sample.configuration import DatabaseAddress
 from stellwerk.sample.seed import ensure_data
 from tests.bench.table import Figure, show
 from tests.unit.database.postgres_server import find_binaries, running

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
-from stellwerk.caching.addresses import Endpoint, RedisAddress
+from stellwerk.caching.addresses import RedisAddress
 from stellwerk.caching.cache import Cache
+from stellwerk.endpoint import Endpoint
 from stellwerk.settings.caching import Caching
 from tests.unit.caching.redis_server import PATIENCE_SECONDS, RedisServer
 from tests.unit.caching.shipped import caching

@@ -8,8 +8,9 @@ import asyncio
 import json
 import sys
 
-from stellwerk.caching.addresses import Endpoint, RedisAddress
+from stellwerk.caching.addresses import RedisAddress
 from stellwerk.caching.cache import Cache
+from stellwerk.endpoint import Endpoint
 from tests.unit.caching.shipped import caching
 
 

@@ -35,6 +35,14 @@ def invalidated(request: pytest.FixtureRequest) -> Invalidation:
     return WAYS[request.param]
 
 
+async def cut_off(cache: Cache, redis: RedisServer) -> None:
+    """End the connections on which processes hear of invalidations, until this one has noticed."""
+    for line in redis.command("CLIENT", "LIST").splitlines():
+        if "cmd=xread" in line:
+            redis.command("CLIENT", "KILL", "ID", line.split()[0].removeprefix("id="))
+    await until(lambda: not cache._follower.following)
+
+
 def test_a_load_that_began_before_an_invalidation_is_not_stored(
     redis: RedisServer, invalidated: Invalidation
 ) -> None:
@@ -193,10 +201,7 @@ def test_a_process_that_was_away_from_the_stream_catches_up(redis: RedisServer) 
         for number in range(100):
             await layer.get(shop=1, id=number, load=source.load)
         source.value = "new"
-        for line in redis.command("CLIENT", "LIST").splitlines():
-            if "cmd=xread" in line:
-                redis.command("CLIENT", "KILL", "ID", line.split()[0].removeprefix("id="))
-        await until(lambda: not cache._follower.following)
+        await cut_off(cache, redis)
         for number in range(100):
             await other.layer("shop.item").invalidate(shop=1, id=number)
         await until(cache._copies_are_followed)
@@ -234,10 +239,7 @@ def test_a_history_that_is_another_costs_all_copies(redis: RedisServer) -> None:
         source.value = "new"
         redis.command("DEL", "item:1:2", names.STREAM)
         redis.command("XADD", names.STREAM, "1-1", "number", "1", "event", "another")
-        for line in redis.command("CLIENT", "LIST").splitlines():
-            if "cmd=xread" in line:
-                redis.command("CLIENT", "KILL", "ID", line.split()[0].removeprefix("id="))
-        await until(lambda: not cache._follower.following)
+        await cut_off(cache, redis)
         await until(cache._copies_are_followed)
         assert await layer.get(shop=1, id=2, load=source.load) == "new"
 

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 import pytest
 
 from stellwerk.caching import client
-from stellwerk.caching.addresses import Endpoint, RedisAddress
+from stellwerk.caching.addresses import RedisAddress
 from stellwerk.caching.cache import Cache
 from stellwerk.caching.connection import Connection
 from stellwerk.caching.errors import RedisAwayError
+from stellwerk.endpoint import Endpoint
 from tests.unit.caching.opened import Node, Source, address, run, until
 from tests.unit.caching.redis_server import RedisServer, free_port, running
 from tests.unit.caching.shipped import caching

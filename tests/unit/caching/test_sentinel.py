@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from stellwerk.caching.addresses import Endpoint, RedisAddress, Sentinels
+from stellwerk.caching.addresses import RedisAddress, Sentinels
 from stellwerk.caching.cache import Cache
+from stellwerk.endpoint import Endpoint
 from tests.unit.caching.opened import until
 from tests.unit.caching.redis_server import (
     PATIENCE_SECONDS,

@@ -11,9 +11,10 @@ from typing import Any
 
 import psycopg
 
-from stellwerk.caching.addresses import Endpoint, RedisAddress
+from stellwerk.caching.addresses import RedisAddress
 from stellwerk.caching.cache import Cache
 from stellwerk.caching.write_behind import Connection, Write, WriteBehind
+from stellwerk.endpoint import Endpoint
 from stellwerk.settings.caching import WriteBehind as Settings
 from tests.unit.caching.shipped import caching
 

@@ -12,10 +12,11 @@ import pytest
 
 from deploys.components import cache, credentials, services, tls
 from deploys.engine.resources import ConfigSet
-from stellwerk.caching.addresses import Endpoint, Sentinels
+from stellwerk.caching.addresses import Sentinels
 from stellwerk.caching.daemon_configuration import read
 from stellwerk.caching.deployed import ConfigurationError, deployed
 from stellwerk.caching.encryption import keyring
+from stellwerk.endpoint import Endpoint
 from stellwerk.settings.cluster import Cluster
 
 from .conftest import Load, host_of

@@ -11,9 +11,10 @@ import pytest
 
 from deploys.engine.certificate_store import complete
 from deploys.engine.certificates import Subject
+from stellwerk.endpoint import Endpoint
 from stellwerk.sample.availability import Reach
 from stellwerk.sample.cache import RedisCache
-from stellwerk.sample.configuration import CacheAddress, Endpoint, Password
+from stellwerk.sample.configuration import CacheAddress, Password
 
 Answer = Callable[[list[bytes]], bytes]
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stellwerk.endpoint import Endpoint
 from stellwerk.sample.configuration import (
     ConfigurationError,
-    Endpoint,
     Password,
     read_database,
     read_service,

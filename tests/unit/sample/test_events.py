@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from stellwerk.endpoint import Endpoint
 from stellwerk.eventstore.errors import ConflictError
 from stellwerk.sample.availability import Reach, UnavailableError
-from stellwerk.sample.configuration import DatabaseAddress, Endpoint
+from stellwerk.sample.configuration import DatabaseAddress
 from stellwerk.sample.event_requests import EventAppend, EventQuery
 from stellwerk.sample.store import PostgresStore
 from tests.unit.database.postgres_server import find_binaries

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from stellwerk.caching.addresses import Sentinels
+from stellwerk.endpoint import Endpoint
 from stellwerk.sample.answer import Answer, Source
 from stellwerk.sample.availability import Reach, UnavailableError
-from stellwerk.sample.configuration import CacheAddress, ConfigurationError, Endpoint
+from stellwerk.sample.configuration import CacheAddress, ConfigurationError
 from stellwerk.sample.layered import LayeredCache, read_layers
 from stellwerk.sample.query import (
     COLLECTIONS,

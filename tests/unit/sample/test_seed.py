@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from stellwerk.sample.configuration import DatabaseAddress, Endpoint
+from stellwerk.endpoint import Endpoint
+from stellwerk.sample.configuration import DatabaseAddress
 from stellwerk.sample.dataset import Amounts
 from stellwerk.sample.seed import ensure_data
 from tests.unit.database.postgres_server import find_binaries, running

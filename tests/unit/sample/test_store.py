@@ -5,8 +5,9 @@ import socket
 
 import pytest
 
+from stellwerk.endpoint import Endpoint
 from stellwerk.sample.availability import Reach, UnavailableError
-from stellwerk.sample.configuration import DatabaseAddress, Endpoint, Password
+from stellwerk.sample.configuration import DatabaseAddress, Password
 from stellwerk.sample.query import AssetQuery
 from stellwerk.sample.store import PostgresStore
 

@@ -5,7 +5,7 @@ async with Cache(settings, address) as cache:
     value = await summary.get(id=42, load=lambda: compute(42))
 """
 
-from stellwerk.caching.addresses import Credentials, Endpoint, RedisAddress, Sentinels
+from stellwerk.caching.addresses import Credentials, RedisAddress, Sentinels
 from stellwerk.caching.blocking import BlockingCache
 from stellwerk.caching.cache import Cache
 from stellwerk.caching.decorating import cached
@@ -19,6 +19,7 @@ from stellwerk.caching.errors import (
 )
 from stellwerk.caching.layer import Layer
 from stellwerk.caching.rate_limit import Allowance
+from stellwerk.endpoint import Endpoint
 
 __all__ = [
     "Allowance",

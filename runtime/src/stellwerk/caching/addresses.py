@@ -3,16 +3,7 @@
 import ssl
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a server listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+from stellwerk.endpoint import Endpoint
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from time import monotonic
 from typing import Final
 
-from stellwerk.caching.addresses import Endpoint, RedisAddress
+from stellwerk.caching.addresses import RedisAddress
 from stellwerk.caching.connection import Connection, Reply, Word, connect
 from stellwerk.caching.discovery import Promotion, candidates, follow
 from stellwerk.caching.errors import CacheError, RedisAwayError, RedisRefusedError
 from stellwerk.caching.scripts import SCRIPTS, Script
+from stellwerk.endpoint import Endpoint
 from stellwerk.settings.redis import KeepAlive
 
 _FIRST_PAUSE_SECONDS: Final = 0.05

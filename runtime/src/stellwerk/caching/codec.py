@@ -38,7 +38,20 @@ class Codec(Protocol):
         """
 
 
-class FreeForm:
+class _Decoding:
+    """Reads what `_decoder` reads."""
+
+    _decoder: msgspec.msgpack.Decoder[Any]
+
+    def decode(self, data: bytes) -> Any:
+        """The value. Raises UnreadableError."""
+        try:
+            return self._decoder.decode(data)
+        except _PARSING:
+            raise UnreadableError("malformed") from None
+
+
+class FreeForm(_Decoding):
     """Any nesting of plain values, Decimal, dates and times, UUID, Enum, tuples and sets."""
 
     schema: Final = b"\0free"[:SCHEMA_BYTES]
@@ -54,19 +67,12 @@ class FreeForm:
         except _UNSTORABLE as error:
             raise _unsupported(value, error) from error
 
-    def decode(self, data: bytes) -> Any:
-        """The value. Raises UnreadableError."""
-        try:
-            return self._decoder.decode(data)
-        except _PARSING:
-            raise UnreadableError("malformed") from None
-
     def copier(self, value: Any) -> Copier:
         """What makes copies of the value as it is now. Raises UnsupportedValueError."""
         return container_copier(value) or partial(self.decode, self.encode(value))
 
 
-class Typed:
+class Typed(_Decoding):
     """Values of one type, or None: a msgspec Struct, a dataclass, a list of these and so on.
 
     Read back as that type exactly; a change of the type makes older values unreadable, hence
@@ -84,13 +90,6 @@ class Typed:
             return self._encoder.encode(value)
         except _UNSTORABLE as error:
             raise _unsupported(value, error) from error
-
-    def decode(self, data: bytes) -> Any:
-        """The value. Raises UnreadableError."""
-        try:
-            return self._decoder.decode(data)
-        except _PARSING:
-            raise UnreadableError("malformed") from None
 
     def copier(self, value: Any) -> Copier:
         """What makes copies of the value as it is now. Raises UnsupportedValueError."""

@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import hiredis
 
-from stellwerk.caching.addresses import Credentials, Endpoint
+from stellwerk.caching.addresses import Credentials
 from stellwerk.caching.errors import RedisAwayError, RedisRefusedError
+from stellwerk.endpoint import Endpoint
 from stellwerk.settings.redis import KeepAlive
 
 Word = bytes | str | int

@@ -10,7 +10,8 @@ from typing import Final, TypeVar
 
 from pydantic import Field, ValidationError
 
-from stellwerk.caching.addresses import Credentials, Endpoint, RedisAddress, Sentinels
+from stellwerk.caching.addresses import Credentials, RedisAddress, Sentinels
+from stellwerk.endpoint import Endpoint
 from stellwerk.settings.caching import Caching
 from stellwerk.settings.model import Model
 from stellwerk.settings.types import Line, Port, Secret

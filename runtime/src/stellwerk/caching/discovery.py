@@ -11,9 +11,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from stellwerk.caching.addresses import Endpoint, RedisAddress, Sentinels
+from stellwerk.caching.addresses import RedisAddress, Sentinels
 from stellwerk.caching.connection import Connection, Reply, connect
 from stellwerk.caching.errors import CacheError, RedisAwayError
+from stellwerk.endpoint import Endpoint
 
 _SWITCHED: Final = b"+switch-master"
 _CHOSEN: Final = b"+selected-slave"

@@ -4,33 +4,19 @@ A migration that has been released is never changed. The next one leaves what se
 release before use, as these go on during a deploy.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from psycopg import sql
 
+from stellwerk.database.migration_files import Migration, migrations_in
 from stellwerk.eventstore.errors import EventStoreError
 from stellwerk.eventstore.session import Session
 
 _FOLDER: Final = Path(__file__).with_name("migrations")
 
 
-@dataclass(frozen=True)
-class Migration:
-    """One step of the schema, from the file `VERSION_NAME.sql`."""
-
-    version: int
-    name: str
-    path: Path
-
-
-def _migrations() -> tuple[Migration, ...]:
-    parts = ((file.stem.partition("_"), file) for file in sorted(_FOLDER.glob("*.sql")))
-    return tuple(Migration(int(number), name, file) for (number, _, name), file in parts)
-
-
-MIGRATIONS: Final = _migrations()
+MIGRATIONS: Final = migrations_in(_FOLDER)
 LATEST: Final = MIGRATIONS[-1].version
 """The version this release works with."""
 

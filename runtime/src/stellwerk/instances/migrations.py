@@ -4,10 +4,10 @@ Who may use it is in `grants`. A migration that has been released is never chang
 must leave what agents of the release before use, as these go on during a deploy.
 """
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from stellwerk.database.migration_files import Migration, migrations_in
 from stellwerk.database.quoting import quote_literal
 from stellwerk.database.statement import Statement
 
@@ -18,22 +18,7 @@ class NewerLedgerError(Exception):
     """The ledger was migrated by a newer release than this one."""
 
 
-@dataclass(frozen=True)
-class Migration:
-    """One step of the schema, from the file `VERSION_NAME.sql`."""
-
-    version: int
-    name: str
-    path: Path
-
-
-def _migrations() -> tuple[Migration, ...]:
-    files = sorted(_FOLDER.glob("*.sql"))
-    parts = ((file.stem.partition("_"), file) for file in files)
-    return tuple(Migration(int(number), name, file) for (number, _, name), file in parts)
-
-
-MIGRATIONS: Final = _migrations()
+MIGRATIONS: Final = migrations_in(_FOLDER)
 LATEST: Final = MIGRATIONS[-1].version
 """The version this release works with."""
 

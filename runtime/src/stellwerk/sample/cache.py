@@ -15,9 +15,10 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from stellwerk.endpoint import Endpoint
 from stellwerk.sample.answer import KeyedCache
 from stellwerk.sample.availability import PROBE_SECONDS, Availability
-from stellwerk.sample.configuration import CacheAddress, Endpoint, Password
+from stellwerk.sample.configuration import CacheAddress, Password
 
 _CONNECTIONS: Final = 10
 _OPERATION_SECONDS: Final = 0.3

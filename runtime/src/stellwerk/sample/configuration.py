@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
+from stellwerk.endpoint import Endpoint
+
 MAX_DELAY_MS: Final = 60_000.0
 """The longest pause or calculation that one request may be given, in milliseconds."""
 
@@ -30,17 +32,6 @@ class Password:
     """A secret that does not show in a repr, a log line or a traceback."""
 
     value: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """Where a server listens."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True)

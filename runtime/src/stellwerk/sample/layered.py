@@ -111,7 +111,7 @@ def _redis(address: CacheAddress) -> addresses.RedisAddress:
     sentinel_password = address.sentinel_password.value if address.sentinel_password else None
     tls = ssl.create_default_context(cafile=address.tls_ca) if address.tls_ca else None
     sentinels = addresses.Sentinels(
-        tuple(addresses.Endpoint(one.host, one.port) for one in address.sentinels),
+        address.sentinels,
         address.master,
         addresses.Credentials(password=sentinel_password),
     )
