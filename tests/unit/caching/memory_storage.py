@@ -6,7 +6,7 @@ It says in Python what the Lua scripts do, and has to follow them by hand.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -77,14 +77,20 @@ class MemoryStorage:
 
     async def read(self, place: Place) -> Stored | None:
         """The entry, without a look at its tags' stamps."""
-        return (await self.read_many([place]))[0]
-
-    async def read_many(self, places: Sequence[Place]) -> list[Stored | None]:
-        """The entries of several places."""
         await self.pause()
-        found = [self._current(place) for place in places]
+        found = self._current(place)
         await self.pause()
         return found
+
+    async def read_many(
+        self, parts: Iterable[Sequence[Place]]
+    ) -> AsyncIterator[list[Stored | None]]:
+        """The entries of many places, part by part."""
+        for part in parts:
+            await self.pause()
+            found = [self._current(place) for place in part]
+            await self.pause()
+            yield found
 
     async def tag_stamps(self, tags: Sequence[str]) -> bytes:
         """The present stamps of tags."""

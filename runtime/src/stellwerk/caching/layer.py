@@ -4,14 +4,16 @@ import asyncio
 import logging
 import os
 import random
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from time import perf_counter
 from typing import Any, Final, Generic, TypeVar
 
 import msgspec
 
+from stellwerk.caching.batch import Batch
 from stellwerk.caching.copying import is_immutable
 from stellwerk.caching.envelope import WRITE_ID_BYTES, Entry, Sealer
 from stellwerk.caching.errors import CacheError, DeclarationError, RedisAwayError, UnreadableError
@@ -19,6 +21,7 @@ from stellwerk.caching.flights import Flights, Landed, Load, Tower
 from stellwerk.caching.invalidating import Invalidator
 from stellwerk.caching.layers import Declaration, Lifetime
 from stellwerk.caching.local import MISSING, LocalCopies
+from stellwerk.caching.merging import PART
 from stellwerk.caching.planning import layer_plan, placing
 from stellwerk.caching.statistics import Histogram, Statistics
 from stellwerk.caching.storage import STAMP_BYTES, Granted, Place, Plan, Put, Storage, Stored
@@ -65,6 +68,18 @@ class Writing:
     envelope: bytes
     lifetime: int
     tags: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Many:
+    """Entries that are read together: where they are, and their values, MISSING until there are."""
+
+    places: list[Place] = field(default_factory=list)
+    values: list[Any] = field(default_factory=list)
+    absent: list[int] = field(default_factory=list)
+    """The indices of what this process did not have itself."""
+    moments: list[tuple[int, ...]] = field(default_factory=list)
+    """When each of these was asked for, as an own copy of it has to know."""
 
 
 @dataclass(frozen=True)
@@ -172,17 +187,15 @@ class Layer(Generic[T]):
         each.
         """
         wanted = list(each)
-        places = [self._place(fields) for fields in wanted]
-        values: list[Any] = [self._held(at.key) for at in places]
-        if absent := _missing(values):
-            await self._fill_from_redis(places, values, absent)
-            absent = _missing(values)
-        if absent:
-            batch = _Batch(load, [wanted[index] for index in absent]) if load else None
+        many = _Many()
+        await self._fill_from_redis(wanted, many)
+        values = many.values
+        if absent := [index for index in many.absent if values[index] is MISSING]:
+            batch = Batch(load, [wanted[index] for index in absent]) if load else None
             loaded = await asyncio.gather(
                 *(
                     self._get(
-                        places[index],
+                        many.places[index],
                         batch.loading(number) if batch else self._loading(wanted[index]),
                     )
                     for number, index in enumerate(absent)
@@ -374,26 +387,57 @@ class Layer(Generic[T]):
                 return self._shared(landed.value, begun_here=joined is None)
         return await self._loaded(load)
 
-    async def _fill_from_redis(
-        self, places: Sequence[Place], values: list[Any], absent: Sequence[int]
-    ) -> None:
-        """Put in the values of those absent ones that have a fresh entry without tags."""
-        started = perf_counter()
-        wanted = [places[index] for index in absent]
-        moments = [self._moment(at, ()) for at in wanted]
+    async def _fill_from_redis(self, wanted: Sequence[Mapping[str, object]], many: _Many) -> None:
+        """Look up what is wanted, and put in the values of fresh entries without tags."""
+        started, storage = perf_counter(), self._services.storage
+        parts = self._look_up(wanted, many)
+        asked = zip(many.absent, many.moments, strict=True)
         try:
-            found = await self._services.storage.read_many(wanted)
+            async for found in storage.read_many(parts):
+                self._fill(many, zip(found, asked, strict=False), storage.now())
         except RedisAwayError:
-            self.statistics.unavailable += len(wanted)
-            return
-        now, hits = self._services.storage.now(), 0
-        share = self.declaration.lifetime.refresh_share
+            deque(parts, maxlen=0)  # the loads need the places of all
+            self.statistics.unavailable += sum(1 for _ in asked)
+        else:
+            if many.absent:
+                self.statistics.response_time.add(1000 * (perf_counter() - started))
+
+    def _look_up(
+        self, wanted: Sequence[Mapping[str, object]], many: _Many
+    ) -> Iterator[Sequence[Place]]:
+        """Fill in what this process knows; what it does not have is to be asked for, in parts."""
+        for first in range(0, len(wanted), PART):
+            places = list(map(self._place, wanted[first : first + PART]))
+            many.places += places
+            if self.pending or self._local is not None:
+                values = [self._held(at.key) for at in places]
+                absent = [n for n, value in enumerate(values, first) if value is MISSING]
+                places = [many.places[index] for index in absent]
+                many.moments += [self._moment(at, ()) for at in places]
+                many.absent += absent
+                many.values += values
+            else:
+                many.moments += [()] * len(places)
+                many.absent += range(first, first + len(places))
+                many.values += [MISSING] * len(places)
+            if places:
+                yield places
+
+    def _fill(
+        self,
+        many: _Many,
+        found: Iterable[tuple[Stored | None, tuple[int, tuple[int, ...]]]],
+        now: int,
+    ) -> None:
+        share, hits = self.declaration.lifetime.refresh_share, 0
         fresh = 1 if share is None else share
-        for index, at, stored, moment in zip(absent, wanted, found, moments, strict=True):
+        places, values, opened = many.places, many.values, self._sealer.open
+        for stored, (index, moment) in found:
             if stored is None or stored.begin != stored.tags:
                 continue
+            at = places[index]
             try:
-                entry = self._sealer.open(at.key, stored.envelope)
+                entry = opened(at.key, stored.envelope)
             except UnreadableError:
                 continue  # counted where it is read again, to be mended
             # One that is due for a refresh goes the way that also refreshes it.
@@ -405,7 +449,6 @@ class Layer(Generic[T]):
                 if moment:
                     self._keep(at, entry, moment)
         self.statistics.hits += hits
-        self.statistics.response_time.add(1000 * (perf_counter() - started))
 
     async def _read(self, at: Place) -> Read:
         stored = await self._services.storage.read(at)
@@ -589,52 +632,6 @@ class Layer(Generic[T]):
         if len(self._paused_until) >= _PAUSES_MAX:
             self._paused_until.clear()
         self._paused_until[key] = self._services.clock() + self._services.retry_pause
-
-
-def _missing(values: Sequence[object]) -> list[int]:
-    return [index for index, value in enumerate(values) if value is MISSING]
-
-
-class _Batch(Generic[T]):
-    """One load for those of several entries that nobody else is loading."""
-
-    def __init__(
-        self,
-        load: Callable[[list[Mapping[str, object]]], Awaitable[Sequence[T]]],
-        fields: list[Mapping[str, object]],
-    ) -> None:
-        self._load = load
-        self._fields = fields
-        self._wanted: dict[int, asyncio.Future[T]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-
-    def loading(self, number: int) -> Callable[[], Awaitable[T]]:
-        """What loads the entry of this number, together with others that are asked for."""
-
-        async def load() -> T:
-            loop = asyncio.get_running_loop()
-            future = self._wanted.setdefault(number, loop.create_future())
-            if len(self._wanted) == 1:
-                task = asyncio.create_task(self._run())
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-            return await future
-
-        return load
-
-    async def _run(self) -> None:
-        # Leases of one batch are granted within a turn or two of the loop; the rest comes later.
-        await asyncio.sleep(0)
-        wanted, self._wanted = self._wanted, {}
-        try:
-            values = await self._load([self._fields[number] for number in wanted])
-            for future, value in zip(wanted.values(), values, strict=True):
-                if not future.done():
-                    future.set_result(value)
-        except Exception as error:  # whoever waits for a value is told
-            for future in wanted.values():
-                if not future.done():
-                    future.set_exception(error)
 
 
 async def _landing(flight: asyncio.Task[Landed | None], key: str) -> Landed | None:

@@ -7,6 +7,7 @@ none.
 import os
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 from typing import Final, Protocol
 
 import msgspec
@@ -140,8 +141,8 @@ class Storage(Protocol):
     async def read(self, place: Place) -> Stored | None:
         """The entry, without a look at its tags' stamps."""
 
-    async def read_many(self, places: Sequence[Place]) -> list[Stored | None]:
-        """The entries of several places."""
+    def read_many(self, parts: Iterable[Sequence[Place]]) -> AsyncIterator[list[Stored | None]]:
+        """The entries of many places, part by part."""
 
     async def tag_stamps(self, tags: Sequence[str]) -> bytes:
         """The present stamps of tags, one after the other."""
@@ -217,9 +218,12 @@ class RedisStorage:
         """The entry, without a look at its tags' stamps."""
         return _current(*await self._reads.read(place))
 
-    async def read_many(self, places: Sequence[Place]) -> list[Stored | None]:
-        """The entries of several places."""
-        return [_current(data, stamps) for data, stamps in await self._reads.read_many(places)]
+    async def read_many(
+        self, parts: Iterable[Sequence[Place]]
+    ) -> AsyncIterator[list[Stored | None]]:
+        """The entries of many places, part by part."""
+        async for found in self._reads.read_many(parts):
+            yield list(starmap(_current, found))
 
     async def tag_stamps(self, tags: Sequence[str]) -> bytes:
         """The present stamps of tags, one after the other."""
