@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from time import perf_counter, process_time
 from typing import Any
 
+import msgspec
 from redis.asyncio import BlockingConnectionPool, Redis
 
 from stellwerk.caching import Cache, Endpoint, RedisAddress
@@ -104,7 +105,7 @@ def settings(*, compressed: bool = False, local_seconds: int = 0) -> Caching:
 async def _reading(server: RedisServer, size: int, *, compressed: bool) -> None:
     value = value_of(size)
     async with AsyncExitStack() as stack:
-        subjects = [await _raw(server, stack, value)]
+        subjects = [await _raw(server, stack, value), await _decoded(server, stack, value)]
         subjects += await _ours(server, stack, value, compressed=compressed)
         for peer, make in (("cashews", _cashews), ("aiocache", _aiocache), ("dogpile", _dogpile)):
             if importlib.util.find_spec(peer):
@@ -187,6 +188,24 @@ async def _raw(server: RedisServer, stack: AsyncExitStack, value: Any) -> Subjec
         return await client.mget([f"raw:{number}" for number in numbers])
 
     return Subject("raw", lambda number: client.get(f"raw:{number}"), get_many)
+
+
+async def _decoded(server: RedisServer, stack: AsyncExitStack, value: Any) -> Subject:
+    """Raw redis-py and the codec: what no cache that returns the same values takes less than."""
+    pool = BlockingConnectionPool(host="127.0.0.1", port=server.port, max_connections=50)
+    client: Any = Redis(connection_pool=pool)
+    stack.push_async_callback(client.aclose)
+    for number in range(MANY):
+        await client.set(f"decoded:{number}", msgspec.msgpack.encode(value))
+    decode = msgspec.msgpack.Decoder().decode
+
+    async def get(number: int) -> Any:
+        return decode(await client.get(f"decoded:{number}"))
+
+    async def get_many(numbers: list[int]) -> Any:
+        return [decode(each) for each in await client.mget([f"decoded:{n}" for n in numbers])]
+
+    return Subject("raw redis-py and decoded", get, get_many)
 
 
 async def _ours(

@@ -27,6 +27,9 @@ _FORM: Final = 1
 _KIND = struct.Struct("<2sBB4s")
 _HEAD = struct.Struct(f"<{WRITE_ID_BYTES}s{_KIND.size}sQQB")
 _CHECKSUM = struct.Struct("<I")
+_CHECKSUM_BYTES: Final = _CHECKSUM.size
+_HEAD_BYTES: Final = _HEAD.size
+_unpack_head = _HEAD.unpack_from
 _CHECKED: Final = 0x2144DF1C
 """The CRC-32 of whatever has its own CRC-32 at the end."""
 _TAG_BYTES_MAX: Final = 255
@@ -78,24 +81,22 @@ class Sealer:
 
         Raises UnreadableError where it is not a whole one of this layer and key.
         """
-        end = len(data)
-        if end < _HEAD.size:
+        if len(data) < _HEAD_BYTES:
             raise UnreadableError("truncated")
-        write_id, kind, made, lifetime, tag_count = _HEAD.unpack_from(data)
+        write_id, kind, made, lifetime, tag_count = _unpack_head(data)
         algorithm = self._algorithms.get(kind)
         if algorithm is None:
             raise UnreadableError("foreign")
-        if self.keyring is None:
-            end -= _CHECKSUM.size
-            if crc32(data, crc32(key.encode())) != _CHECKED:
-                raise UnreadableError("altered")
+        if self.keyring is None and crc32(data, crc32(key.encode())) != _CHECKED:
+            raise UnreadableError("altered")
         tags: tuple[str, ...] = ()
-        start = _HEAD.size
+        start = _HEAD_BYTES
         if tag_count:
             tags, start = _tags(data, tag_count)
-        body = data[start:end]
-        if self.keyring is not None:
-            body = self.keyring.open(body, key.encode() + b"\0" + data[:start])
+        if self.keyring is None:
+            body = data[start:-_CHECKSUM_BYTES]
+        else:
+            body = self.keyring.open(data[start:], key.encode() + b"\0" + data[:start])
         if algorithm is not _PLAIN:
             body = decompressed(algorithm, body)
         return Entry(self.codec.decode(body), made, lifetime, write_id, tags)
