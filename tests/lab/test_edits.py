@@ -31,7 +31,6 @@ QUICK_STEPS = (
     "a second balancer",
     "daemons reload",
     "a balancer taken out",
-    "Redis and the journal restart",
 )
 TAKEN_BACK = ("--data", "postgresql.allow_restart=true")  # what took a restart takes one again
 

@@ -200,7 +200,7 @@ FAULTS: dict[str, Callable[[Platform], None]] = {
 }
 
 
-@pytest.mark.parametrize("fault", rows(FAULTS, "postgresql stopped", "agents killed"))
+@pytest.mark.parametrize("fault", rows(FAULTS, "agents killed"))
 def test_a_roll_ends_by_itself_after_a_fault_and_no_request_fails(
     rolling: Platform, traffic: Traffic, fault: str
 ) -> None:
@@ -231,6 +231,7 @@ def test_a_roll_ends_by_itself_after_the_balancers_restarted(
     assert_served(rolling)
 
 
+@pytest.mark.thorough
 def test_a_roll_ends_by_itself_after_an_app_host_lost_its_power(
     rolling: Platform, traffic: Traffic, tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import yaml
 
 from tests.lab.lab import REPOSITORY
 from tests.lab.platform import Platform
+from tests.lab.rows import rows
 from tests.lab.test_deploy import answer, balancer_address
 
 pytestmark = pytest.mark.lab
@@ -89,7 +90,7 @@ def gentle(folder: Path, fault: str = "", **changes: object) -> Path:
     return file
 
 
-@pytest.mark.parametrize("scenario", SCALES)
+@pytest.mark.parametrize("scenario", rows(SCALES, "normal_load"))
 def test_every_scenario_ends_with_a_verdict(six: Platform, scenario: str, tmp_path: Path) -> None:
     run = Run(six, tmp_path, scenario, "--scale", str(SCALES[scenario]))
     assert run.code in (GOOD, FAILED, TOO_WEAK), run.output

@@ -261,7 +261,8 @@ def late_beside(monitored: Monitored, faults: Sequence[Fault]) -> set[tuple[str,
 @pytest.mark.parametrize(
     ("kind", "outage_seconds"),
     [
-        *((kind, 0) for kind in FAULTS),
+        ("frozen", 0),
+        *(pytest.param(kind, 0, marks=pytest.mark.thorough) for kind in FAULTS if kind != "frozen"),
         *(pytest.param(kind, 60, marks=pytest.mark.thorough) for kind in FAULTS),
     ],
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.platform import Outcome, Platform
+from tests.lab.rows import rows
 from tests.lab.waiting import wait_until
 
 pytestmark = pytest.mark.lab
@@ -122,6 +123,7 @@ def test_an_apt_lock_that_is_held_is_named_with_its_holder(
         six.shell(host, "dpkg --audit && DEBIAN_FRONTEND=noninteractive apt-get -qq -y purge time")
 
 
+@pytest.mark.thorough
 def test_a_full_disk_leaves_the_old_configuration(
     six: Platform, refused: Callable[..., Outcome]
 ) -> None:
@@ -141,7 +143,9 @@ def test_a_full_disk_leaves_the_old_configuration(
         six.shell("lb-1", "umount /etc/haproxy; rm -r /run/haproxy-kept")
 
 
-@pytest.mark.parametrize("service", ["aktienanalyse-core", "aktienanalyse-frontend"])
+@pytest.mark.parametrize(
+    "service", rows(["aktienanalyse-core", "aktienanalyse-frontend"], "aktienanalyse-core")
+)
 def test_a_health_path_that_instances_do_not_answer_at_reaches_no_balancer_and_no_agent(
     six: Platform, refused: Callable[..., Outcome], service: str
 ) -> None:

@@ -115,7 +115,7 @@ def stays(condition: Callable[[], bool], seconds: float) -> bool:
 TIMES = {"10 judgements": 10, "10 minutes": 600 // CHECK_SECONDS}
 
 
-@pytest.mark.parametrize("name", rows(TIMES, "10 judgements"))
+@pytest.mark.parametrize("name", rows(TIMES))
 def test_nothing_is_removed_while_no_metrics_are_to_be_had(
     loaded: Platform, tmp_path: Path, name: str
 ) -> None:
