@@ -162,6 +162,15 @@ def test_every_monitor_answers_with_all_its_sources_up(quiet: Monitored) -> None
         assert unwell == {}, quiet.journals()
 
 
+def test_operators_and_programs_get_reports_on_the_whole_cluster(quiet: Monitored) -> None:
+    command = "/opt/stellwerk/current/bin/stellwerk report --period 1h --json"
+    told = json.loads(quiet.platform.shell("app-1", command))
+    asked = quiet.ask("db-1", "/api/report?period=1h&cluster=1")
+    assert told["hosts"] == asked["hosts"] == sorted(SUBJECTS), quiet.journals()
+    assert told["problems"] == asked["problems"] == []
+    assert {"system", "postgresql", "redis", "haproxy"} <= told["services"].keys()
+
+
 def test_without_the_token_another_host_is_told_nothing(monitored: Monitored) -> None:
     for path in ("/health", "/api/metrics", "/api/alerts"):
         said = monitored.curl("db-1", path, "--write-out", "%{http_code}")
