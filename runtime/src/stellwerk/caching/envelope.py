@@ -42,7 +42,7 @@ _ENCRYPTED: Final = 4
 """Flag of an encrypted body; the two bits below are its Algorithm."""
 
 
-class Entry(msgspec.Struct, frozen=True):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A value as it was read. Times in milliseconds of the server's clock."""
 
     value: Any

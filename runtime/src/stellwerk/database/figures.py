@@ -134,6 +134,12 @@ _OPERATION: Final = (
         Source.SPECIFICATION,
     ),
     Setting(
+        "pg_stat_statements.track_utility",
+        "off",
+        "A dump, a bulk load or an index that is built would count as a slow query from then on.",
+        Source.DOCUMENTATION,
+    ),
+    Setting(
         "password_encryption",
         "scram-sha-256",
         "Whoever reads a stored SCRAM verifier cannot log in with it, unlike with an md5 hash.",
