@@ -59,15 +59,17 @@ class Share:
     misses. A share of the whole life would hide for days that something has changed.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, at_least: int = 1) -> None:
+        """`at_least`: of fewer between two looks there is no share, as one more would change it."""
+        self._at_least = at_least
         self._before: tuple[float, float] | None = None
 
     def percent(self, part: float, rest: float) -> float | None:
-        """The part in percent of both; None on the first look, after a restart, or where nothing
+        """The part in percent of both; None on the first look, after a restart, or where too little
         happened.
         """
         before, self._before = self._before, (part, rest)
         if before is None or part < before[0] or rest < before[1]:
             return None
         part, rest = part - before[0], rest - before[1]
-        return 100 * part / (part + rest) if part + rest else None
+        return 100 * part / (part + rest) if part + rest >= self._at_least else None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from stellwerk.metrics.collectors.redis import (
+    READS_MIN,
     RedisCollector,
     SentinelCollector,
     parts,
@@ -147,10 +148,10 @@ async def test_the_hit_rate_is_of_the_time_between_two_looks(pair: Pair) -> None
     await ask(port, "GET", "missing")
     async with watching(monitor(port)) as collector:
         assert value(await look(collector), metrics.HIT_RATE) is None
-        for key in ("there", "there", "there", "missing"):
-            await ask(port, "GET", key)
+        await ask(port, "MGET", *["there", "there", "there", "missing"] * (READS_MIN // 4))
         assert value(await look(collector), metrics.HIT_RATE) == 75
-        assert value(await look(collector), metrics.HIT_RATE) is None  # nothing was read
+        await ask(port, "MGET", *["missing"] * (READS_MIN - 1))
+        assert value(await look(collector), metrics.HIT_RATE) is None  # too little was read
 
 
 @pytest.mark.programs

@@ -29,6 +29,10 @@ from stellwerk.metrics.reading import State
 OLDEST_VERSION: Final = 6
 """Before Redis 6 there were no users, as which the monitor logs in."""
 
+READS_MIN: Final = 100
+"""Between two looks. Without load there are only those of the caches' daemons, who look for what is
+mostly not there; as a hit rate these would be an alert on every cluster that has nothing to do.
+"""
 _MEGABYTE: Final = 1024 * 1024
 _NO_USERS: Final = "wrong number of arguments for 'auth'"  # before Redis 6
 
@@ -71,7 +75,7 @@ class RedisCollector(_InfoCollector):
         self._samples = Samples(port=str(access.port))
         availability = self._samples.series(metrics.AVAILABILITY)
         super().__init__(Source.REDIS, f"Redis on port {access.port}", availability, access)
-        self._hits = Share()
+        self._hits = Share(READS_MIN)
         self._run = ""
 
     async def measure(self, connection: RedisConnection) -> Found:
@@ -88,7 +92,7 @@ class RedisCollector(_InfoCollector):
     def _values(self, info: Mapping[str, str]) -> list[tuple[Metric, float | None]]:
         if info.get("run_id", "") != self._run:
             self._run = info.get("run_id", "")
-            self._hits = Share()
+            self._hits = Share(READS_MIN)
         used, most = _number(info, "used_memory"), _number(info, "maxmemory")
         hits, misses = _number(info, "keyspace_hits"), _number(info, "keyspace_misses")
         rate = None

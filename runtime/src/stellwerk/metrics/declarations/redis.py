@@ -31,7 +31,7 @@ HIT_RATE: Final = Metric(
     Source.REDIS,
     "hit_rate_percent",
     Unit.PERCENT,
-    "Keys found since the last collection, of those read.",
+    "Keys found since the last collection, of those read; none where fewer than 100 were.",
     labels=_PORT,
 )
 HITS: Final = Metric(
