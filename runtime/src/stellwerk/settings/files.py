@@ -95,7 +95,7 @@ def _load(path: Path) -> Any:
     try:
         # libyaml's reader takes a tenth of the time, and each command on a host begins with this.
         text = path.read_text(encoding="utf-8")
-        return yaml.load(text, Loader=yaml.CSafeLoader)  # noqa: S506 - it is the safe one
+        return yaml.load(text, Loader=yaml.CSafeLoader)
     except OSError as error:
         raise SettingsError([f"{path}: cannot be read: {error.strerror}"]) from None
     except (yaml.YAMLError, UnicodeDecodeError):
