@@ -27,11 +27,12 @@ test: lint
 	$(RUN)/pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 # With the rows that repeat a claim at further points: every edit, every bad push, every interruption.
+# Property tests get five times as many examples.
 test-all: lint
-	$(RUN)/pytest -m ""
+	$(RUN)/pytest -m "" --hypothesis-profile thorough
 
 unit: .venv/ready
-	$(RUN)/pytest tests/unit -m "not programs"
+	$(RUN)/pytest tests/unit -m "not programs and not thorough" --numprocesses 2 --dist worksteal
 
 lint: .venv/ready
 	$(RUN)/ruff format --check .

@@ -7,12 +7,14 @@ CLUSTERS = ("six", "solo", "caches", "encrypted", "swapped", "scaled")
 """Fixtures that take minutes to be made: the tests with one of them go to one worker of pytest."""
 
 settings.register_profile("stellwerk", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile("stellwerk")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Keep together what shares a cluster, or else the module's own fixtures."""
-    item.add_marker(pytest.mark.xdist_group(_cluster(item) or item.path.name))
+    module = item.nodeid.partition("::")[0]
+    item.add_marker(pytest.mark.xdist_group(_cluster(item) or module))
 
 
 def _cluster(item: pytest.Item) -> str | None:

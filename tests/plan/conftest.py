@@ -200,8 +200,7 @@ def database(first_run: Outcome) -> Iterator[Database]:
         yield database
 
 
-@pytest.fixture
-def settled(first_run: Outcome, database: Database) -> dict[str, Facts]:
+def obeyed(first_run: Outcome, database: Database) -> dict[str, Facts]:
     """The hosts as they are after they did all that the first run told them."""
     found = {host: obedient(first_run.to(host)) for host in ADDRESSES}
     database.let_agents_work()
@@ -209,3 +208,9 @@ def settled(first_run: Outcome, database: Database) -> dict[str, Facts]:
     for host in GROUPS["apps"]:
         found[host]["pins"] = database.pins(host)
     return found
+
+
+@pytest.fixture
+def settled(first_run: Outcome, database: Database) -> dict[str, Facts]:
+    """The same, for a test to change."""
+    return obeyed(first_run, database)

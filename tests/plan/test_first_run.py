@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from .conftest import ADDRESSES, GROUPS, MARKER, REPOSITORY, MakeSite, Outcome, with_tools
+from .conftest import ADDRESSES, GROUPS, MARKER, REPOSITORY, MakeSite, Outcome, obeyed, with_tools
 from .fake_database import Database
 from .fake_hosts import Facts, Sent
 
@@ -123,12 +123,12 @@ def test_no_password_of_a_role_is_sent_in_the_clear(first_run: Outcome) -> None:
     assert MARKER not in roles + declaration
 
 
-@pytest.fixture
-def second_run(make_site: MakeSite, settled: dict[str, Facts]) -> Outcome:
+@pytest.fixture(scope="module")
+def second_run(make_site: MakeSite, first_run: Outcome, database: Database) -> Outcome:
     """The run after the first."""
-    return make_site({host: with_tools(facts) for host, facts in settled.items()}).run(
-        "-y", "--json"
-    )
+    settled = obeyed(first_run, database)
+    site = make_site({host: with_tools(facts) for host, facts in settled.items()})
+    return site.run("-y", "--json")
 
 
 def test_a_second_run_changes_nothing(second_run: Outcome) -> None:

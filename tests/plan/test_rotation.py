@@ -9,8 +9,7 @@ OLD = "0" * 64
 USERS = ("admin", "app", "monitor", "replication", "sentinel")
 
 
-@pytest.fixture
-def before(first_run: Outcome) -> dict[str, Facts]:
+def other_passwords(first_run: Outcome) -> dict[str, Facts]:
     """The hosts after the first run; the servers know other passwords than are wanted now."""
     found = {host: obedient(first_run.to(host)) for host in ADDRESSES}
     for host, facts in found.items():
@@ -26,6 +25,12 @@ def before(first_run: Outcome) -> dict[str, Facts]:
     return found
 
 
+@pytest.fixture
+def before(first_run: Outcome) -> dict[str, Facts]:
+    """The hosts with passwords of before, for a test to change."""
+    return other_passwords(first_run)
+
+
 def site_of(make_site: MakeSite, facts: dict[str, Facts]) -> Site:
     return make_site({host: with_tools(known) for host, known in facts.items()})
 
@@ -35,10 +40,10 @@ def hosts_told(done: Outcome, what: str) -> list[tuple[int, str]]:
     return [(place, one.host) for place, one in enumerate(done.changes) if what in one.stdin]
 
 
-@pytest.fixture
-def changed(make_site: MakeSite, before: dict[str, Facts]) -> Outcome:
+@pytest.fixture(scope="module")
+def changed(make_site: MakeSite, first_run: Outcome) -> Outcome:
     """The run that changes the passwords."""
-    done = site_of(make_site, before).run("-y")
+    done = site_of(make_site, other_passwords(first_run)).run("-y")
     assert done.code == 0, done.errors
     return done
 

@@ -7,8 +7,9 @@ another process has ended once it was told of it.
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from dataclasses import dataclass, field
+from types import coroutine
 from typing import Any
 
 import pytest
@@ -31,6 +32,13 @@ SETTINGS = (
 ENTRIES = ((1, 1), (1, 2), (2, 1))
 """Shop and id of the entries: two of one entity, one of another."""
 TAGS = ("eu",)
+
+
+@coroutine
+def turns(count: int) -> Generator[None, None, None]:
+    """Let others go on so often: what asyncio.sleep(0) does, in half the time of millions."""
+    for _ in range(count):
+        yield
 
 
 @dataclass(frozen=True)
@@ -77,10 +85,9 @@ class World:
             )
             self.nodes.append(Node(layers))
 
-    async def pause(self) -> None:
+    def pause(self) -> Awaitable[None]:
         """As long as chance has it, in turns of the loop."""
-        for _ in range(self.chance.choice((0, 0, 1, 1, 2, 5))):
-            await asyncio.sleep(0)
+        return turns(self.chance.choice((0, 0, 1, 1, 2, 5)))
 
     async def read(self, node: int, entry: tuple[int, int]) -> None:
         """A caller; its claim."""

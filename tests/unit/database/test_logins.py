@@ -91,6 +91,7 @@ def rotated(server: Server) -> Server:
     return server
 
 
+@pytest.mark.programs
 def test_both_passwords_let_in_until_that_of_before_is_withdrawn(rotated: Server) -> None:
     for role in (ROLE, CHANGED):
         shown = log_in(rotated, role, "SELECT current_user; SHOW statement_timeout")
@@ -104,6 +105,7 @@ def test_both_passwords_let_in_until_that_of_before_is_withdrawn(rotated: Server
     assert role_statements(with_logins(CHANGED), state(rotated).roles) == ()
 
 
+@pytest.mark.programs
 def test_a_login_that_owns_something_loses_its_password_only(rotated: Server) -> None:
     former = login_of("rotated", "the first")
     rotated.psql(f"GRANT ALL ON SCHEMA public TO {former};")
@@ -115,5 +117,6 @@ def test_a_login_that_owns_something_loses_its_password_only(rotated: Server) ->
         log_in(rotated, ROLE)
 
 
+@pytest.mark.programs
 def test_the_state_tells_how_many_sessions_a_role_has(server: Server) -> None:
     assert state(server).roles["postgres"].sessions >= 1

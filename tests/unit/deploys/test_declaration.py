@@ -231,6 +231,7 @@ def ledger(server: Server) -> Server:
     return server
 
 
+@pytest.mark.programs
 def test_a_second_declaration_changes_nothing(ledger: Server) -> None:
     wanted = wanting({"a": service(2, 4), "b-c": service(1, 2)})
     found = declare(ledger, wanted)
@@ -241,6 +242,7 @@ def test_a_second_declaration_changes_nothing(ledger: Server) -> None:
     assert sum(n for (name, _), n in found.desired.items() if name == "a") == 2
 
 
+@pytest.mark.programs
 def test_a_newer_generation_replaces_a_running_rollout_and_starts_from_the_proven_one(
     ledger: Server,
 ) -> None:
@@ -255,6 +257,7 @@ def test_a_newer_generation_replaces_a_running_rollout_and_starts_from_the_prove
     assert second.desired == first.desired
 
 
+@pytest.mark.programs
 def test_the_newest_generations_and_those_in_use_are_remembered(ledger: Server) -> None:
     wanted = wanting({"a": service(1, 4)})
     declare(ledger, wanted)
@@ -300,6 +303,7 @@ def balanced() -> settings.Service:
     )
 
 
+@pytest.mark.programs
 def test_an_instance_on_a_host_that_is_gone_leaves_when_another_serves_in_its_place(
     leaving: Server,
 ) -> None:
@@ -325,6 +329,7 @@ def test_an_instance_on_a_host_that_is_gone_leaves_when_another_serves_in_its_pl
     assert leave() == {8101: True, 8102: False, 8103: False}
 
 
+@pytest.mark.programs
 def test_instances_and_agents_of_hosts_that_are_gone_are_forgotten_when_no_balancer_has_them(
     leaving: Server,
 ) -> None:
@@ -342,6 +347,7 @@ def test_instances_and_agents_of_hosts_that_are_gone_are_forgotten_when_no_balan
     assert statements(wanted, found) == ()
 
 
+@pytest.mark.programs
 def test_an_agent_without_instances_that_is_gone_is_forgotten_at_once(ledger: Server) -> None:
     wanted = wanting({"a": service(1, 4)})
     declare(ledger, wanted)

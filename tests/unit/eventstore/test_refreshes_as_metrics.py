@@ -1,5 +1,7 @@
 """The monitor tells how refreshes of views went, as the event store's record says."""
 
+import pytest
+
 from stellwerk.eventstore.session import Session
 from stellwerk.metrics.collectors import libpq
 from stellwerk.metrics.collectors.collector import Found
@@ -27,6 +29,7 @@ async def read(site: Site, refreshes: ViewRefreshes) -> Found:
         connection.close()
 
 
+@pytest.mark.programs
 @in_a_loop
 async def test_each_view_has_its_duration_failures_and_how_long_it_is_overdue(
     site: Site, session: Session
@@ -49,6 +52,7 @@ async def test_each_view_has_its_duration_failures_and_how_long_it_is_overdue(
     assert value(found, metrics.VIEW_FAILURES, "gone") is None
 
 
+@pytest.mark.programs
 @in_a_loop
 async def test_where_there_is_no_record_that_alone_is_missing(bare: Site) -> None:
     found = await read(bare, ViewRefreshes("elsewhere", {"any": 300}))

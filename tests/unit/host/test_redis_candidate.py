@@ -8,9 +8,12 @@ import pytest
 
 from deploys.host import redis_candidate
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("redis-server") is None, reason="redis-server is not installed"
-)
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(
+        shutil.which("redis-server") is None, reason="redis-server is not installed"
+    ),
+]
 
 
 @pytest.fixture(autouse=True)

@@ -22,7 +22,7 @@ import json, sys
 from pathlib import Path
 from deploys.host import record, run_lock
 run_lock.RUN_LOCK, record.RUNS = Path(sys.argv[1]), Path(sys.argv[2])
-run_lock.LOOK_SECONDS, run_lock.LEASE_SECONDS = 0.05, float(sys.argv[3])
+run_lock.LEASE_SECONDS, run_lock.LOOK_SECONDS = map(float, sys.argv[3:])
 sys.exit(run_lock.hold(json.load(sys.stdin)))
 """
 
@@ -44,9 +44,12 @@ def hold(files: tuple[Path, Path]) -> Iterator[Hold]:
     started: list[subprocess.Popen[str]] = []
 
     def start(
-        run: str, wait_seconds: float = 0.0, lease_seconds: float = 900
+        run: str,
+        wait_seconds: float = 0.0,
+        lease_seconds: float = 900,
+        look_seconds: float = 0.05,
     ) -> subprocess.Popen[str]:
-        arguments = [*map(str, files), str(lease_seconds)]
+        arguments = [*map(str, (*files, lease_seconds, look_seconds))]
         process = subprocess.Popen(
             [sys.executable, "-c", HOLD, *arguments],
             cwd=ROOT,
@@ -229,7 +232,7 @@ def test_who_only_looks_at_the_lock_keeps_no_run_from_it(
     files[0].touch()
     with files[0].open() as looked_at:
         fcntl.flock(looked_at, fcntl.LOCK_EX)
-        process = hold("one")
+        process = hold("one", look_seconds=SECONDS)
         assert wait_until(lambda: is_open_in(process, files[0]), SECONDS)
     assert is_held_by("one")
 

@@ -315,6 +315,11 @@ class World:
         self.hosts = {name: AppHost(name, self.rng) for name in hosts}
         self.balancers = {name: Balancer(name, self.rng) for name in balancers}
         self.ledger = Ledger(datetime(2026, 1, 1, tzinfo=UTC))
+        self.balanced = frozenset(one.name for one in services.values() if one.balancer)
+        self.ports = {one.name: one.ports for one in services.values()}
+        self.installed = frozenset(
+            (service, generation) for service in services for generation in GENERATIONS
+        )
         self.watchers: list[Callable[[AppHost, UnitStep | LedgerStep], None]] = []
 
     def declare(self, service: str, generation: str, counts: Mapping[str, int]) -> None:
@@ -445,9 +450,7 @@ class World:
             health={key: self._health(host, key, since) for key, since in host.tried.items()},
             remembered=dict(host.memory),
             busy=frozenset(host.jobs),
-            generations=frozenset(
-                (service, generation) for service in self.services for generation in GENERATIONS
-            ),
+            generations=self.installed,
         )
 
     def _health(self, host: AppHost, key: InstanceKey, since: int) -> Health:
@@ -462,9 +465,9 @@ class World:
         bare = Cluster(
             snapshot=snapshot,
             balancers=tuple(self.balancers),
-            balanced=frozenset(one.name for one in self.services.values() if one.balancer),
+            balanced=self.balanced,
             lost_after=LOST_AFTER,
-            ports={one.name: one.ports for one in self.services.values()},
+            ports=self.ports,
         )
         refusing = frozenset(
             (balancer.name, service)
@@ -472,7 +475,7 @@ class World:
             for service in self.services
             if not balancer.serves and bare.lost(balancer.name, Role.BALANCERS)
         )
-        return replace(bare, refusing=refusing)
+        return replace(bare, refusing=refusing) if refusing else bare
 
     def _remember(self, host: AppHost, step: LedgerStep, facts: HostFacts) -> None:
         if isinstance(step, Remove):

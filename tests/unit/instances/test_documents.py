@@ -60,6 +60,7 @@ def test_a_service_cannot_carry_sql() -> None:
     assert "name = 'a''; DROP TABLE x'" in snapshot_query("a'; DROP TABLE x")
 
 
+@pytest.mark.programs
 def test_the_snapshot_can_be_read_by_psql_in_any_time_zone(ledger_server: LedgerServer) -> None:
     ledger_server.declare("shop")
     read = ledger_server.psql(f"SET timezone = 'Asia/Kolkata'; {SNAPSHOT_QUERY};")
@@ -68,6 +69,7 @@ def test_the_snapshot_can_be_read_by_psql_in_any_time_zone(ledger_server: Ledger
     assert abs((snapshot.at - datetime.now(UTC)).total_seconds()) < 3600
 
 
+@pytest.mark.programs
 def test_a_deploy_reads_the_ledger_with_the_state_of_the_server(
     ledger_server: LedgerServer,
 ) -> None:
@@ -79,6 +81,7 @@ def test_a_deploy_reads_the_ledger_with_the_state_of_the_server(
     assert set(found.snapshot.services) == {"it's \\ here & <there>"}
 
 
+@pytest.mark.programs
 def test_where_no_ledger_is_a_deploy_reads_none(ledger_server: LedgerServer) -> None:
     ledger_server.psql("CREATE DATABASE another")
     try:
@@ -88,6 +91,7 @@ def test_where_no_ledger_is_a_deploy_reads_none(ledger_server: LedgerServer) -> 
         ledger_server.psql("DROP DATABASE another")
 
 
+@pytest.mark.programs
 def test_what_a_newer_ledger_says_is_not_guessed_at(newer: LedgerServer) -> None:
     found = newer.state().ledger_of(DATABASE)
     assert (found.version, found.snapshot) == (LATEST + 1, None)

@@ -48,7 +48,10 @@ REPOSITORY = Path(__file__).parents[3]
 PORTS = 3
 SECONDS = 20.0
 
-pytestmark = pytest.mark.skipif(find("nginx") is None, reason="nginx is not installed")
+pytestmark = [
+    pytest.mark.programs,
+    pytest.mark.skipif(find("nginx") is None, reason="nginx is not installed"),
+]
 
 
 class Clock:

@@ -1,6 +1,8 @@
 """Ledgers to be shown: one to read claims by, and any that could be."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from string import ascii_lowercase
 
 from hypothesis import strategies as st
 
@@ -96,83 +98,94 @@ def cluster(
     return Cluster(snapshot, balancers, frozenset({CORE}), timedelta(seconds=30))
 
 
-names = st.from_regex(r"[a-z][a-z0-9-]{0,40}", fullmatch=True)
+names = st.tuples(
+    st.sampled_from(ascii_lowercase), st.text(ascii_lowercase + "0123456789-", max_size=40)
+).map("".join)
 digits = st.text("0123456789abcdef", min_size=16, max_size=16)
 moments = st.timedeltas(timedelta(0), timedelta(days=4000)).map(lambda ago: NOW - ago)
 words = st.text(max_size=400)
 """What programs and people said: anything."""
 
+# Made once: hypothesis spends longer on making a strategy than on an example of it.
+_PORTS = st.integers(1, 65535)
+_NAMES = st.lists(names, max_size=4, unique=True)
+_HOSTS = st.lists(names, min_size=1, max_size=3, unique=True)
+_PLACES = st.lists(st.tuples(st.integers(0, 3), _PORTS, st.integers(0, 2)), max_size=8)
+_INSTANCES = st.builds(
+    Instance,
+    key=st.just(InstanceKey("", 0)),
+    host=st.just(""),
+    address=st.just("198.18.0.9"),
+    generation=digits,
+    rollout=st.integers(0, 9),
+    state=st.sampled_from(State),
+    since=moments,
+    purpose=st.none() | st.sampled_from(Purpose),
+    held=st.booleans(),
+    restarts=st.integers(0, 100_000),
+    reason=words,
+)
+_SIGHTINGS = st.none() | st.tuples(
+    st.sampled_from(Seen), st.integers(0, 99), st.integers(0, 10**9), st.integers(0, 10**6)
+)
+_ROLLOUTS = st.none() | st.builds(
+    Rollout,
+    id=st.just(0),
+    service=st.just(""),
+    generation=digits,
+    previous=st.none() | digits,
+    state=st.sampled_from(RolloutState),
+    started_at=moments,
+    progressed_at=moments,
+    started_by=words,
+    restart=st.booleans(),
+    canary=st.none() | _PORTS,
+    canary_since=st.none() | moments,
+    canary_passed=st.booleans(),
+    finished_at=st.none() | moments,
+    reason=words,
+    failed_instance=names,
+    journal=words,
+)
+_SERVICES = st.tuples(digits, st.none() | digits)
+_COUNTS = st.integers(0, 20)
+_SIGNS = st.none() | moments
+_SAMPLES = st.none() | st.tuples(st.none() | st.floats(0, 6400), st.none() | st.integers(0, 2**45))
+
 
 @st.composite
 def clusters(draw: st.DrawFn) -> Cluster:
     """Any cluster."""
-    services = draw(st.lists(names, max_size=4, unique=True))
-    hosts = draw(st.lists(names, min_size=1, max_size=3, unique=True))
-    balancers = tuple(draw(st.lists(names, max_size=4, unique=True)))
-    keys = draw(
-        st.lists(
-            st.builds(InstanceKey, st.sampled_from(services), st.integers(1, 65535)),
-            max_size=8,
-            unique=True,
-        )
-        if services
-        else st.just([])
-    )
-    instances = {
-        key: draw(
-            st.builds(
-                Instance,
-                key=st.just(key),
-                host=st.sampled_from(hosts),
-                address=st.just("198.18.0.9"),
-                generation=digits,
-                rollout=st.integers(0, 9),
-                state=st.sampled_from(State),
-                since=moments,
-                purpose=st.none() | st.sampled_from(Purpose),
-                held=st.booleans(),
-                restarts=st.integers(0, 100_000),
-                reason=words,
-            )
-        )
-        for key in keys
+    services, hosts = draw(_NAMES), draw(_HOSTS)
+    balancers = tuple(draw(_NAMES))
+    places = {
+        InstanceKey(services[service % len(services)], port): hosts[host % len(hosts)]
+        for service, port, host in (draw(_PLACES) if services else ())
     }
+    instances = {key: replace(draw(_INSTANCES), key=key, host=host) for key, host in places.items()}
     sightings = tuple(
-        draw(
-            st.builds(
-                Sighting,
-                st.just(key),
-                st.just(name),
-                st.sampled_from(Seen),
-                st.integers(0, 99),
-                st.integers(0, 10**9),
-                st.integers(0, 10**6),
-            )
-        )
-        for key in keys
+        Sighting(key, name, *seen)
+        for key in instances
         for name in balancers
-        if draw(st.booleans())
+        if (seen := draw(_SIGHTINGS)) is not None
     )
     agents = tuple(
-        AgentSign(host, role, draw(moments))
+        AgentSign(host, role, seen_at)
         for host, role in [
             *((host, Role.APPS) for host in hosts),
             *((name, Role.BALANCERS) for name in balancers),
         ]
-        if draw(st.booleans())
+        if (seen_at := draw(_SIGNS)) is not None
     )
     rollouts = {
-        number: draw(_rollouts(name, number))
+        number: replace(rolled, id=number, service=name)
         for number, name in enumerate(services, 1)
-        if draw(st.booleans())
+        if (rolled := draw(_ROLLOUTS)) is not None
     }
     snapshot = Snapshot(
         NOW,
-        {
-            name: Service(name, draw(digits), draw(st.none() | digits), number)
-            for number, name in enumerate(services, 1)
-        },
-        {(name, host): draw(st.integers(0, 20)) for name in services for host in hosts},
+        {name: Service(name, *draw(_SERVICES), number) for number, name in enumerate(services, 1)},
+        {(name, host): draw(_COUNTS) for name in services for host in hosts},
         rollouts,
         instances,
         sightings,
@@ -181,37 +194,11 @@ def clusters(draw: st.DrawFn) -> Cluster:
     return Cluster(snapshot, balancers, frozenset(services[:2]), timedelta(seconds=30))
 
 
-def _rollouts(service: str, number: int) -> st.SearchStrategy[Rollout]:
-    return st.builds(
-        Rollout,
-        id=st.just(number),
-        service=st.just(service),
-        generation=digits,
-        previous=st.none() | digits,
-        state=st.sampled_from(RolloutState),
-        started_at=moments,
-        progressed_at=moments,
-        started_by=words,
-        restart=st.booleans(),
-        canary=st.none() | st.integers(1, 65535),
-        canary_since=st.none() | moments,
-        canary_passed=st.booleans(),
-        finished_at=st.none() | moments,
-        reason=words,
-        failed_instance=names,
-        journal=words,
-    )
-
-
 @st.composite
 def samples_of(draw: st.DrawFn, shown: Cluster) -> dict[InstanceKey, Sample]:
     """What some instances of a cluster use."""
     return {
-        key: Sample(
-            key,
-            draw(st.none() | st.floats(0, 6400)),
-            draw(st.none() | st.integers(0, 2**45)),
-        )
+        key: Sample(key, *used)
         for key in shown.snapshot.instances
-        if draw(st.booleans())
+        if (used := draw(_SAMPLES)) is not None
     }

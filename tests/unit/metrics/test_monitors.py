@@ -47,7 +47,9 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> HostFile:
     return read_host_file(path)
 
 
-async def answers(host: HostFile, authority: Path, *, with_tls: bool = True) -> Answers:
+async def answers(
+    host: HostFile, authority: Path, *, with_tls: bool = True, seconds: float = 5.0
+) -> Answers:
     """What a monitor at loopback and one at the other address answer."""
     port = host.settings.monitoring.port
     async with AsyncExitStack() as stack:
@@ -55,11 +57,12 @@ async def answers(host: HostFile, authority: Path, *, with_tls: bool = True) -> 
         stack.push_async_callback(server.close)
         await server.listen(HERE, port)
         await server.listen(OTHER, port, certificate.given() if with_tls else None)
-        return await Monitors(host, TOKEN, authority).ask(host.members, "GET", "/health")
+        monitors = Monitors(host, TOKEN, authority)
+        return await monitors.ask(host.members, "GET", "/health", seconds=seconds)
 
 
-def asked(host: HostFile, authority: Path, *, with_tls: bool = True) -> Answers:
-    return asyncio.run(answers(host, authority, with_tls=with_tls))
+def asked(host: HostFile, authority: Path, **options: Any) -> Answers:
+    return asyncio.run(answers(host, authority, **options))
 
 
 def test_others_are_asked_over_tls_and_the_own_monitor_by_loopback(
@@ -79,7 +82,8 @@ def test_a_monitor_that_is_of_another_authority_is_told_nothing(
 
 
 def test_a_monitor_without_tls_is_told_nothing(host: HostFile, tmp_path: Path) -> None:
-    assert set(asked(host, tmp_path / "ca.pem", with_tls=False).problems) == {"other"}
+    found = asked(host, tmp_path / "ca.pem", with_tls=False, seconds=2.0)
+    assert set(found.problems) == {"other"}
 
 
 def test_a_missing_authority_is_named(host: HostFile, tmp_path: Path) -> None:

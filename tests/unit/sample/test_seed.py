@@ -8,18 +8,29 @@ from stellwerk.endpoint import Endpoint
 from stellwerk.sample.configuration import DatabaseAddress
 from stellwerk.sample.dataset import Amounts
 from stellwerk.sample.seed import ensure_data
-from tests.unit.database.postgres_server import find_binaries, running
+from tests.unit.database.postgres_server import Server, find_binaries, running
 
 FEW = Amounts(users=2, assets=5, portfolios=3, trades_per_portfolio=4)
 
 
-@pytest.fixture
-def address() -> Iterator[DatabaseAddress]:
+pytestmark = pytest.mark.programs
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
     binaries = find_binaries()
     if binaries is None:
         pytest.skip("no PostgreSQL server is installed here")
     with running(binaries) as server:
-        yield DatabaseAddress(Endpoint(str(server.data.parent), 5432), "postgres", "postgres")
+        yield server
+
+
+@pytest.fixture
+def address(server: Server) -> Iterator[DatabaseAddress]:
+    """A database of the test's own."""
+    server.psql("CREATE DATABASE empty;")
+    yield DatabaseAddress(Endpoint(str(server.data.parent), 5432), "empty", "postgres")
+    server.psql("DROP DATABASE empty;")
 
 
 def test_the_data_has_the_amounts_asked_for_and_grows_with_them(address: DatabaseAddress) -> None:

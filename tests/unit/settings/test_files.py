@@ -1,11 +1,12 @@
 """The settings file of a host: what is written is what a daemon reads back."""
 
 from pathlib import Path
+from string import ascii_lowercase, digits
 from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from stellwerk.settings import Settings, SettingsError
@@ -16,6 +17,7 @@ from stellwerk.settings.files import (
     settings_document,
 )
 from stellwerk.settings.types import Bytes
+from tests.properties import one_in
 
 from .conftest import Site
 
@@ -23,8 +25,12 @@ sizes = st.integers(0, 2**50).map(lambda size: Bytes(size).text)
 seconds = st.integers(1, 10**6)
 lines = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 
+names = st.tuples(
+    st.sampled_from(ascii_lowercase), st.text(ascii_lowercase + digits + "-", max_size=8)
+).map("".join)
+
 services = st.dictionaries(
-    st.from_regex(r"[a-z][a-z0-9-]{0,8}", fullmatch=True),
+    names,
     st.fixed_dictionaries(
         {"port_base": st.integers(1, 60000), "max_instances": st.integers(1, 50), "memory": sizes},
         optional={"command": st.lists(lines, min_size=1), "stop_timeout_seconds": seconds},
@@ -56,7 +62,7 @@ overrides: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
             {},
             optional={
                 "parameters": st.dictionaries(
-                    st.from_regex(r"[a-z_]{1,9}", fullmatch=True),
+                    st.text(ascii_lowercase + "_", min_size=1, max_size=9),
                     st.booleans() | st.integers() | st.floats(-1e9, 1e9) | lines,
                     max_size=3,
                 )
@@ -68,15 +74,15 @@ overrides: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@one_in(4)
 @given(overrides)
 def test_settings_survive_being_written_and_read(values: dict[str, Any]) -> None:
     before = Settings.model_validate(values)
-    text = yaml.safe_dump(settings_document(before), allow_unicode=True)
-    assert Settings.model_validate(yaml.safe_load(text)) == before
+    text = yaml.dump(settings_document(before), Dumper=yaml.CSafeDumper, allow_unicode=True)
+    assert Settings.model_validate(yaml.load(text, Loader=yaml.CSafeLoader)) == before
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
+@one_in(5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(maxmemory=sizes, port=st.integers(1024, 5000), packages=st.lists(lines, max_size=3))
 def test_a_daemon_reads_what_the_deploy_wrote(
     site: Site, maxmemory: str, port: int, packages: list[str]
@@ -91,7 +97,7 @@ def test_a_daemon_reads_what_the_deploy_wrote(
 
 def written(folder: Path, document: Any) -> Path:
     path = folder / "settings.yaml"
-    path.write_text(yaml.safe_dump(document))
+    path.write_text(yaml.dump(document, Dumper=yaml.CSafeDumper))
     return path
 
 
