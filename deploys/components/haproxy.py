@@ -8,6 +8,7 @@ from deploys.engine import tools
 from deploys.engine.render import render
 from deploys.engine.resources import Activation, Check, ConfigSet, File, digest_of
 from stellwerk.instances.agent.haproxy import BRIDGE, SOCKET, STATE_FILE
+from stellwerk.instances.agent.runtime_api import BRIDGE_VARIABLE
 from stellwerk.instances.configuration import STATE
 from stellwerk.settings import Settings
 from stellwerk.settings.services import Service
@@ -71,6 +72,7 @@ def _hand_over() -> ConfigSet:
         "header": HEADER,
         "unit": UNIT,
         "bridge": BRIDGE,
+        "variable": BRIDGE_VARIABLE,
         "program": HAND_OVER,
         "socket": SOCKET,
         "environment": "/run/haproxy-bridge.env",

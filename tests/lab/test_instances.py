@@ -20,6 +20,10 @@ RATE = 100  # requests per second through each of the two balancers
 ROLL_SECONDS = 300.0
 CORE_DATA = f"services.{CORE}"
 BALANCER, DATABASE = "lb-1", "db-1"
+MONITOR = (
+    "python3 -c 'import urllib.request as u;"
+    ' print(u.urlopen("http://127.0.0.1:8004/health").read().decode())\''
+)
 
 
 @pytest.fixture(scope="module")
@@ -249,6 +253,8 @@ def test_a_restart_of_haproxy_that_fails_leaves_a_bridge_until_it_is_started(
             assert "running" in rolling.shell(BALANCER, bridges)
             said = "sudo journalctl -u haproxy -o cat _TRANSPORT=stdout | grep 'serves on'"
             assert "haproxy-bridge@" in rolling.shell(BALANCER, said)
+            told = "A bridge serves for haproxy.service"
+            assert wait_until(lambda: told in rolling.shell(BALANCER, MONITOR), ROLL_SECONDS)
         finally:
             rolling.shell(
                 BALANCER,
