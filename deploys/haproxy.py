@@ -10,6 +10,6 @@ concerned = "balancers" in host.groups
 
 try_health_paths(checks=new_health_paths, name="Paths of health checks")
 install_configs(
-    configs=[haproxy.config(host.settings)] if concerned else [],
+    configs=[*haproxy.configs(host.settings)] if concerned else [],
     name="HAProxy",
 )

@@ -84,7 +84,12 @@ PARTS = (
         _by_groups("balancers"),
         drain={nginx.UNIT: "SIGQUIT"},
     ),
-    Part("HAProxy", ("haproxy",), _by_groups("balancers"), drain={haproxy.UNIT: "SIGUSR1"}),
+    Part(
+        "HAProxy",
+        ("haproxy", "haproxy-hand-over"),
+        _by_groups("balancers"),
+        drain={haproxy.UNIT: "SIGUSR1"},
+    ),
     Part(
         "services",
         ("services",),

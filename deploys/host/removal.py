@@ -14,7 +14,7 @@ from .command import run, run_or_fail
 from .paths import RUNTIME_UNITS, remove_if_empty
 
 DRAIN_SECONDS = 30  # for requests in flight; then they are cut off
-DROP_IN = "90-stellwerk-drain.conf"
+DROP_IN = "99-stellwerk-drain.conf"  # after those of the parts
 
 
 def remove(document: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import pytest
 import yaml
 
+from deploys.components import haproxy, nginx
 from tests.lab.platform import Platform
 from tests.lab.seeing import LOCK_SECONDS, Seen, audit, held_by_another, lock_of, see
 from tests.lab.traffic import allow_slow_requests
@@ -252,7 +253,7 @@ def test_a_group_that_a_host_leaves_is_taken_off_it_and_nothing_else(settled: Pl
     for unit in ("haproxy", "nginx"):
         states = f"systemctl is-active {unit}; systemctl is-enabled {unit}"
         assert settled.shell(HOST, states, check=False).split() == ["inactive", "disabled"]
-    for path in ("/etc/haproxy/haproxy.cfg", "/etc/nginx/nginx.conf"):
+    for path in ("/etc/haproxy/haproxy.cfg", haproxy.HAND_OVER, haproxy.DROP_IN, nginx.PATH):
         settled.shell(HOST, f"test ! -e {path}")
     assert settled.shell(HOST, "ls /var/lib/stellwerk/backups/haproxy")
     assert settled.shell(HOST, "systemctl is-active 'aktienanalyse-core@8101'") == "active"

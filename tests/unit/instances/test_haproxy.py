@@ -54,7 +54,8 @@ class Site:
     def new_agent(self) -> Haproxy:
         """The agent as it is after a restart."""
         service = figures(NAME, self.ports, backend=BACKEND, listen_port=self.listen_port)
-        return Haproxy(configuration(service), self.process.folder, self.process.socket)
+        folder = self.process.folder
+        return Haproxy(configuration(service), folder, self.process.socket, folder / "groups")
 
     async def look(self) -> dict[int, Sighting]:
         """Converge once; how instances are seen, by port."""
@@ -340,6 +341,27 @@ async def test_an_instance_is_not_out_while_a_worker_of_before_a_reload_may_send
             await site.until({first: Seen.UP, second: Seen.OUT})
             assert behaviours[second].running == 0
     assert seen.failed == 0
+
+
+@needs_haproxy
+@in_a_loop
+async def test_an_instance_is_not_out_while_the_bridge_of_a_restart_may_send_it_requests(
+    site: Site, tmp_path: Path
+) -> None:
+    first, *_ = site.ports
+    async with instances(first):
+        await site.has({first: State.READY})
+        program = shutil.copy(shutil.which("sleep") or "/bin/sleep", tmp_path / "haproxy")
+        bridge = await asyncio.create_subprocess_exec(program, "infinity")
+        group = site.process.folder / "groups/system.slice/haproxy-bridge@1.service"
+        group.mkdir(parents=True)
+        (group / "cgroup.procs").write_text(f"{bridge.pid}\n")
+        site.snapshot = ready(NAME, {first: State.DRAINING})
+        await site.until({first: Seen.DRAINING})
+        assert (await site.look())[first].seen is Seen.DRAINING
+        bridge.kill()
+        await bridge.wait()
+        await site.until({first: Seen.OUT})
 
 
 @needs_haproxy

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deploys.components import nginx as component
+from stellwerk.instances.agent.runtime_api import BRIDGE_VARIABLE
 from stellwerk.metrics.collectors.collector import Collector
 from stellwerk.metrics.collectors.haproxy import HaproxyCollector
 from stellwerk.metrics.collectors.haproxy_log import RING
@@ -186,13 +187,20 @@ async def test_what_was_there_before_the_first_look_is_not_counted(
     assert (await look(at_haproxy(process))).observed == ()
 
 
+@pytest.mark.parametrize(
+    ("line", "gaps"),
+    [("", [State.MISSING]), (f"setenv {BRIDGE_VARIABLE} 1", [State.DOWN, State.MISSING])],
+)
 @in_a_loop
-async def test_an_haproxy_without_the_ring_has_a_gap_and_all_else() -> None:
+async def test_an_haproxy_without_the_ring_or_instead_of_its_unit_has_a_gap_and_all_else(
+    line: str, gaps: list[State]
+) -> None:
     if find("haproxy") is None:
         pytest.skip("haproxy is not installed")
     (port,) = free_ports(1)
     text = f"""
 global
+    {line}
     stats socket /run/haproxy/admin.sock mode 660 level admin
 defaults
     mode http
@@ -208,7 +216,7 @@ backend {BACKEND}
     with haproxy(text) as process:
         reading = await look(at_haproxy(process))
     assert reading.state is State.UP
-    assert [gap.state for gap in reading.gaps] == [State.MISSING]
+    assert [gap.state for gap in reading.gaps] == gaps
     assert value(reading, haproxy_metrics.QUEUE) == 0
 
 

@@ -9,10 +9,12 @@ import asyncio
 import json
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from stellwerk.host.control_group import CONTROL_GROUPS
 from stellwerk.instances.agent.files import replace
 from stellwerk.instances.agent.liveness import is_running
 from stellwerk.instances.agent.pace import Pace
@@ -24,9 +26,12 @@ from stellwerk.instances.model import InstanceKey, Seen, Sighting, Snapshot
 _logger = logging.getLogger(__name__)
 
 SOCKET: Final = Path("/run/haproxy/admin.sock")
+BRIDGE: Final = "haproxy-bridge@.service"
+"""The unit of a HAProxy that serves while haproxy.service is restarted."""
 STATE_FILE: Final = "haproxy.state"
 """In the agent's state folder: what HAProxy reads about its servers when it starts."""
 
+_BRIDGES: Final = f"system.slice/{BRIDGE.replace('@', '@*')}/cgroup.procs"
 _WORKERS_FILE: Final = "haproxy-workers.json"
 _ANSWER_SECONDS: Final = 1.5  # for all questions of one convergence
 _REFUSAL_SECONDS: Final = 0.2
@@ -81,7 +86,11 @@ class Haproxy:
     """Brings HAProxy to the ledger's instances; see `Balancers`."""
 
     def __init__(
-        self, configuration: AgentConfiguration, state: Path, admin_socket: Path = SOCKET
+        self,
+        configuration: AgentConfiguration,
+        state: Path,
+        admin_socket: Path = SOCKET,
+        control_groups: Path = CONTROL_GROUPS,
     ) -> None:
         self._host = configuration.host
         self._services = {
@@ -92,7 +101,7 @@ class Haproxy:
         self._api = RuntimeApi(admin_socket)
         self._state_file = state / STATE_FILE
         self._written: object = None
-        self._workers = _Workers(state / _WORKERS_FILE)
+        self._workers = _Workers(state / _WORKERS_FILE, control_groups)
         self._rotation = Rotation(configuration.lost_after)
         self._counters = _Counters()
         self._pace = Pace()
@@ -269,11 +278,13 @@ class _Counters:
 
 class _Workers:
     """HAProxy's processes: after a reload the one of before still ends the connections it has, and
-    knows nothing of what leaves meanwhile. Kept in a file over the agent's own restart.
+    knows nothing of what leaves meanwhile. So does the bridge of a restart, which came and went
+    perhaps between two looks. Kept in a file over the agent's own restart.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, control_groups: Path) -> None:
         self._path = path
+        self._control_groups = control_groups
         self._pid = 0
         self._open: frozenset[str] = frozenset()  # the servers that may have requests
         self._old: dict[int, frozenset[str]] = {}
@@ -283,6 +294,8 @@ class _Workers:
     def look(self, look: Look) -> None:
         if self._pid not in (0, look.pid):
             self._old[self._pid] = self._open
+        for pid in self._bridges():
+            self._old.setdefault(pid, self._open)
         self._old = {
             pid: names
             for pid, names in self._old.items()
@@ -299,6 +312,11 @@ class _Workers:
 
     def any_runs(self) -> bool:
         return any(is_running(pid, "haproxy") for pid in (self._pid, *self._old) if pid)
+
+    def _bridges(self) -> Iterator[int]:
+        for path in self._control_groups.glob(_BRIDGES):
+            with suppress(OSError):  # it has just ended
+                yield from map(int, path.read_text(encoding="utf-8").split())
 
     def write(self) -> None:
         document = {

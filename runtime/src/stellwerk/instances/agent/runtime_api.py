@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+BRIDGE_VARIABLE: Final = "STELLWERK_BRIDGE"
+"""In the environment of a HAProxy that serves while haproxy.service is restarted."""
+
 _LOOK: Final = "show info;show servers state;show stat -1 4 -1"  # of all proxies, servers only
 _Row = Mapping[str, str]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from stellwerk.instances.agent.runtime_api import HaproxyAwayError, RuntimeApi
+from stellwerk.instances.agent.runtime_api import BRIDGE_VARIABLE, HaproxyAwayError, RuntimeApi
 from stellwerk.metrics.collectors.collector import (
     Found,
     Samples,
@@ -22,10 +22,15 @@ from stellwerk.metrics.rates import Share
 from stellwerk.metrics.reading import Gap, State
 
 _QUESTIONS: Final = (
+    f"show env {BRIDGE_VARIABLE}",
     "show stat -1 2 -1",  # of all proxies, the backends as a whole
     f"show events {RING}",
 )
 _NO_RING: Final = "No such event sink"
+_BRIDGE: Final = Gap(
+    State.DOWN,
+    "A bridge serves for haproxy.service: start that, unless it is being restarted just now",
+)
 
 
 class HaproxyCollector(SubjectCollector):
@@ -48,9 +53,11 @@ class HaproxyCollector(SubjectCollector):
             raise Trouble(State.DOWN, f"HAProxy cannot be asked: {error}") from None
         except PermissionError as error:
             raise Trouble(State.REFUSED, f"HAProxy cannot be asked: {error.strerror}") from None
+        environment, _, said = said.partition("\n\n")
         if not said.startswith("#"):
             raise Trouble(State.DOWN, "HAProxy closed its socket without an answer")
         samples: list[Sample] = []
+        gaps = [_BRIDGE] if environment.startswith(BRIDGE_VARIABLE) else []
         statistics, _, shown = said.partition("\n\n")
         for row in rows(statistics):
             name = row["# pxname"]
@@ -58,13 +65,13 @@ class HaproxyCollector(SubjectCollector):
                 self._backends[name] = _Backend(Samples(self._services.get(name), backend=name))
             samples += self._backends[name].samples(row)
         if shown.startswith(_NO_RING):
-            gap = Gap(State.MISSING, f"HAProxy has no ring {RING!r}: run the deploy")
-            return Found(samples, gaps=(gap,))
+            gaps.append(Gap(State.MISSING, f"HAProxy has no ring {RING!r}: run the deploy"))
+            return Found(samples, gaps=gaps)
         for one in self._log.fresh(shown):
             self._requests.add(
                 one.backend.encode(), one.method.encode(), one.path.encode(), one.seconds
             )
-        return Found(samples, self._requests.take())
+        return Found(samples, self._requests.take(), gaps)
 
 
 class _Backend:
