@@ -72,6 +72,18 @@ def test_the_status_fits_80_columns_and_says_that_nobody_leads() -> None:
 
 
 @on_host
+def test_the_status_names_agents_that_are_not_heard_of(host: LedgerServer) -> None:
+    """Only those that ought to be there."""
+    host.psql(
+        "INSERT INTO stellwerk.agents (host, role, seen_at) VALUES"
+        " ('app-1', 'apps', now() - interval '1 hour'), ('app-2', 'apps', now()),"
+        " ('gone', 'apps', now() - interval '1 hour')"
+    )
+    assert run("status").output.splitlines()[-1] == "Agents that are not heard of: app-1."
+    assert json.loads(run("status", "--json").output)["silent_agents"] == ["app-1"]
+
+
+@on_host
 def test_an_order_is_given_shown_and_ended() -> None:
     given = run("set", "shop", "5", "--for", "2h")
     assert given.exit_code == 0

@@ -56,13 +56,16 @@ class ServiceStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """All services, and the scalers, at a moment of the ledger's clock."""
+    """All services, and the scalers, at a moment of the ledger's clock. `silent` are the hosts
+    whose agents have not been heard of for too long.
+    """
 
     at: datetime
     services: tuple[ServiceStatus, ...]
     scalers: tuple[ScalerSign, ...]
     judged_at: datetime | None
     interval: timedelta
+    silent: tuple[str, ...] = ()
 
     @property
     def leader(self) -> str | None:
@@ -86,7 +89,9 @@ def status(
     """How scaling stands of all services of the ledger, or of those that are named."""
     rulebook = Rulebook.of(host)
     lost_after = timedelta(seconds=host.settings.agent.lost_after_seconds)
-    sight = Sight(rulebook.surroundings, findings, silent_by_clock(findings.snapshot, lost_after))
+    silent = silent_by_clock(findings.snapshot, lost_after)
+    members = {(one.name, str(role)) for role in Role for one in host.group(str(role))}
+    sight = Sight(rulebook.surroundings, findings, silent)
     known = findings.snapshot.services.keys() & rulebook.policies.keys()
     services = tuple(
         _service(name, rulebook, findings, sight, latest.get(name), changes.get(name))
@@ -94,7 +99,12 @@ def status(
     )
     judged = [at for name, at in findings.judged_at.items() if name in rulebook.judged]
     return Status(
-        findings.snapshot.at, services, tuple(scalers), max(judged, default=None), rulebook.interval
+        findings.snapshot.at,
+        services,
+        tuple(scalers),
+        max(judged, default=None),
+        rulebook.interval,
+        tuple(sorted({name for name, _ in silent & members})),
     )
 
 
@@ -116,6 +126,7 @@ def status_document(shown: Status) -> dict[str, Any]:
         "leader": shown.leader,
         "standing_by": [one.host for one in shown.scalers if not one.leads],
         "judged_at": shown.judged_at and shown.judged_at.isoformat(),
+        "silent_agents": list(shown.silent),
         "services": [
             {
                 "name": one.name,

@@ -23,6 +23,7 @@ _COLUMNS: Final = (
     Column("MODE"),
 )
 _MODE_TONES: Final = {"by load": Tone.GOOD, "not scaled": Tone.DIM, "emergency": Tone.BAD}
+_DIRECTIONS: Final = {"up": "up", "none": "as it is", "down": "down"}
 _INDENT: Final = "  "
 
 
@@ -44,7 +45,7 @@ def moved(shown: Status) -> Sequence[object]:
     return [
         (one.name, one.desired, one.serving, one.starting, one.failed, one.mode)
         for one in shown.services
-    ] + [shown.leader]
+    ] + [shown.leader, shown.silent]
 
 
 def decision_line(row: DecisionRow) -> str:
@@ -128,6 +129,9 @@ def _footer(shown: Status, width: int, paint: Paint) -> Iterator[str]:
     if others:
         text += f" {', '.join(others)} {'stands' if len(others) == 1 else 'stand'} by."
     yield from (paint(line, tone) for line in textwrap.wrap(text, width))
+    if shown.silent:
+        text = f"Agents that are not heard of: {', '.join(shown.silent)}."
+        yield from (paint(line, Tone.BAD) for line in textwrap.wrap(text, width))
 
 
 def _counts(one: ServiceStatus) -> str:
@@ -138,7 +142,7 @@ def _counts(one: ServiceStatus) -> str:
 
 def _votes(row: DecisionRow) -> Iterator[str]:
     for vote in row.inputs.get("votes", ()):
-        yield f"{vote['direction']}: {one_line(vote['text'])}"
+        yield f"{_DIRECTIONS[vote['direction']]}: {one_line(vote['text'])}"
 
 
 def _forecast(row: DecisionRow) -> Iterator[str]:
