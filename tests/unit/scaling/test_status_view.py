@@ -66,6 +66,12 @@ def test_silent_agents_are_named() -> None:
     assert "heard" not in "".join(lines(STATUS))
 
 
+def test_an_order_is_noted_below_its_service() -> None:
+    ordered = replace(SERVICE, starting=0, order=Order("x", 4, NOW, "anna on db-1", NOW))
+    _, _, note, *_ = lines(replace(STATUS, services=(ordered,)))
+    assert note == "  set to 4 by anna on db-1 until 2026-03-04 12:00:00 UTC"
+
+
 def test_a_rule_that_asks_for_no_change_says_so() -> None:
     vote = {"direction": "none", "text": "cpu_percent 40, between 30 and 80"}
     row = replace(ROW, inputs={"votes": [vote]})

@@ -58,7 +58,7 @@ def explanation(one: ServiceStatus, width: int, paint: Paint) -> Iterator[str]:
     width = max(width, LEAST_WIDTH)
     yield paint(one.name, Tone.STRONG) + f"  {_counts(one)}"
     if one.order is not None:
-        yield from _wrapped(order_sentence(one.name, one.order), width)
+        yield from _wrapped(f"{one.name} is {_ordered(one.order)}.", width)
     row = one.decision
     if row is None:
         yield "It has not been judged yet."
@@ -74,16 +74,16 @@ def explanation(one: ServiceStatus, width: int, paint: Paint) -> Iterator[str]:
         yield from _part("Last change", [decision_line(one.changed)], width, paint)
 
 
-def order_sentence(service: str, order: Order) -> str:
-    """What an operator has ordered."""
-    what = "paused" if order.instances is None else f"set to {order.instances}"
-    until = f" until {moment(order.until)}" if order.until else ""
-    return f"{service} is {what} by {one_line(order.given_by)}{until}."
-
-
 def moment(at: datetime) -> str:
     """A moment for people, in UTC."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _ordered(order: Order) -> str:
+    """What an operator has ordered, who and until when."""
+    what = "paused" if order.instances is None else f"set to {order.instances}"
+    until = f" until {moment(order.until)}" if order.until else ""
+    return f"{what} by {one_line(order.given_by)}{until}"
 
 
 def _cells(shown: Status, one: ServiceStatus) -> list[Cell]:
@@ -108,7 +108,7 @@ def _notes(one: ServiceStatus, width: int) -> Iterator[str]:
     if one.failed:
         parts.append(f"{one.failed} failed")
     if one.order is not None:
-        parts.append(order_sentence(one.name, one.order).rstrip("."))
+        parts.append(_ordered(one.order))
     if one.held:
         parts.append(f"held back: {', '.join(one.held)}")
     if parts:
