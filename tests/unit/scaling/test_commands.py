@@ -18,7 +18,14 @@ from tests.unit.scaling.clusters import document
 INPUTS = {
     "cause": "x",
     "held": [{"by": "cooldown", "text": "120 s of the rest after an addition are left"}],
-    "votes": [{"direction": "up", "text": "cpu_percent averaged 90 over 300 s, above 70"}],
+    "votes": [
+        {
+            "rule": "cpu_percent",
+            "direction": "up",
+            "text": "cpu_percent averaged 90 over 300 s, above 70",
+            "missing": False,
+        }
+    ],
     "hosts": {"app-1": 2},
     "in_emergency": False,
 }

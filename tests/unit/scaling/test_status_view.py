@@ -72,6 +72,13 @@ def test_an_order_is_noted_below_its_service() -> None:
     assert note == "  set to 4 by anna on db-1 until 2026-03-04 12:00:00 UTC"
 
 
+def test_rules_without_metrics_are_named() -> None:
+    votes = [{"rule": name, "missing": name == "errors"} for name in ("errors", "sessions")]
+    row = replace(ROW, inputs={"votes": votes})
+    _, _, note, *_ = lines(replace(STATUS, services=(replace(SERVICE, decision=row, starting=0),)))
+    assert note == "  nothing is removed, as metrics are missing: errors"
+
+
 def test_a_rule_that_asks_for_no_change_says_so() -> None:
     vote = {"direction": "none", "text": "cpu_percent 40, between 30 and 80"}
     row = replace(ROW, inputs={"votes": [vote]})

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from stellwerk.instances.model import Role, Snapshot
 from stellwerk.scaling.measures import Look
@@ -12,6 +12,8 @@ from stellwerk.scaling.records import DecisionRow, Findings, Order, ScalerSign
 from stellwerk.scaling.scaler.judging import Rulebook
 from stellwerk.scaling.scaler.observing import Sight
 from stellwerk.settings.files import HostFile
+
+_SAID_OTHERWISE: Final = (Hold.MINIMUM, Hold.MISSING)
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,22 @@ class ServiceStatus:
     @property
     def held(self) -> tuple[str, ...]:
         """What keeps a demand from being met, as of the last decision; that there are no fewer than
-        the minimum is nothing to be said.
+        the minimum is nothing to be said, and `missing` says what is missing.
         """
+        held = self._inputs.get("held", ())
+        return tuple(one["text"] for one in held if one["by"] not in _SAID_OTHERWISE)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The rules that had no metric at the last decision: nothing is removed meanwhile."""
+        return tuple(one["rule"] for one in self._inputs.get("votes", ()) if one["missing"])
+
+    @property
+    def _inputs(self) -> Mapping[str, Any]:
+        """What the last decision was made from, where the number follows the load."""
         if self.decision is None or self.order is not None or not self.scaled:
-            return ()
-        held = self.decision.inputs.get("held", ())
-        return tuple(one["text"] for one in held if one["by"] != Hold.MINIMUM)
+            return {}
+        return self.decision.inputs
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,8 @@ def _notes(one: ServiceStatus, width: int) -> Iterator[str]:
         parts.append(_ordered(one.order))
     if one.held:
         parts.append(f"held back: {', '.join(one.held)}")
+    if one.missing:
+        parts.append(f"nothing is removed, as metrics are missing: {', '.join(one.missing)}")
     if parts:
         yield from _wrapped("; ".join(parts), width)
 
