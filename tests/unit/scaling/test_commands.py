@@ -18,7 +18,14 @@ from tests.unit.scaling.clusters import document
 INPUTS = {
     "cause": "x",
     "held": [{"by": "cooldown", "text": "120 s of the rest after an addition are left"}],
-    "votes": [{"direction": "up", "text": "cpu_percent averaged 90 over 300 s, above 70"}],
+    "votes": [
+        {
+            "rule": "cpu_percent",
+            "direction": "up",
+            "text": "cpu_percent averaged 90 over 300 s, above 70",
+            "missing": False,
+        }
+    ],
     "hosts": {"app-1": 2},
     "in_emergency": False,
 }
@@ -69,6 +76,18 @@ def test_the_status_fits_80_columns_and_says_that_nobody_leads() -> None:
     assert lines[1].split() == ["shop", "0", "2", "2-8", "-", "-", "7m", "by", "load"]
     assert "held back: 120 s of the rest" in lines[2]
     assert lines[-1] == "No scaler leads: numbers stay as they are."
+
+
+@on_host
+def test_the_status_names_agents_that_are_not_heard_of(host: LedgerServer) -> None:
+    """Only those that ought to be there."""
+    host.psql(
+        "INSERT INTO stellwerk.agents (host, role, seen_at) VALUES"
+        " ('app-1', 'apps', now() - interval '1 hour'), ('app-2', 'apps', now()),"
+        " ('gone', 'apps', now() - interval '1 hour')"
+    )
+    assert run("status").output.splitlines()[-1] == "Agents that are not heard of: app-1."
+    assert json.loads(run("status", "--json").output)["silent_agents"] == ["app-1"]
 
 
 @on_host

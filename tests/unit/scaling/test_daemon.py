@@ -230,15 +230,15 @@ STEPPED = """
 
 @pytest.fixture
 def step(shop: LedgerServer) -> Iterator[Callable[[float], None]]:
-    """Sets the clock of a ledger on by so many seconds, as its statements see it: that of the
-    machine is everybody's.
+    """Sets the clock of a ledger on by so many seconds, as its statements see it, and does what
+    else is to happen at that moment: the clock of the machine is everybody's.
     """
     functions = (STEPPED.format(name=name) for name in ("now", "clock_timestamp"))
     shop.psql(STEPS + "".join(functions))
     shop.psql(f"ALTER DATABASE {DATABASE} SET search_path = stepped, pg_catalog, public")
 
-    def set_on(seconds: float) -> None:
-        shop.psql(f"UPDATE stepped.clock SET by = interval '{seconds} s'")
+    def set_on(seconds: float, also: str = "") -> None:
+        shop.psql(f"BEGIN; UPDATE stepped.clock SET by = interval '{seconds} s'; {also} COMMIT")
 
     try:
         yield set_on
@@ -247,27 +247,35 @@ def step(shop: LedgerServer) -> Iterator[Callable[[float], None]]:
         shop.psql("DROP SCHEMA stepped CASCADE")
 
 
-@pytest.mark.parametrize("by", [7200, -7200])
+LOSE_THE_LEADER = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory';"
+
+
+@pytest.mark.parametrize(("by", "also"), [(7200, ""), (-7200, ""), (7200, LOSE_THE_LEADER)])
 def test_when_the_ledgers_clock_is_set_nothing_shrinks_and_orders_keep_their_length(
-    shop: LedgerServer, step: Callable[[float], None], by: float
+    shop: LedgerServer, step: Callable[..., None], by: float, also: str
 ) -> None:
+    """Also where that costs the leader its connection, as timeouts of PostgreSQL's go by the clock
+    that was set.
+    """
     serve(shop, cpu=50)
     shop.psql(
         "INSERT INTO stellwerk.scaling_orders (service, instances, until)"
         " VALUES ('shop', 5, now() + interval '1 hour')"
     )
     left = "SELECT extract(epoch FROM until - now()) FROM stellwerk.scaling_orders"
+    told = "SELECT count(*) FROM stellwerk.events WHERE kind = 'clock'"
 
     async def act() -> None:
-        async with scaling(shop, "mon-1"):
+        async with scaling(shop, "mon-1"), scaling(shop, "mon-2"):
             await until(lambda: wanted(shop) == 5)
-            step(by)
-            await until(lambda: 3000 < float(shop.psql(left)) <= 3600)
+            step(by, also)
+            await until(lambda: shop.psql(told) == "1\n")
             before = decisions(shop)
             await until(lambda: decisions(shop) > before + 1)
 
     run(act)
     assert wanted(shop) == 5
+    assert 3000 < float(shop.psql(left)) <= 3600
     assert shop.psql("SELECT count(*) FROM stellwerk.samples") == "0\n"
 
 

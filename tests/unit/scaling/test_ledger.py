@@ -15,7 +15,14 @@ from stellwerk.instances.store import Capacity, LedgerAwayError, LedgerRefusedEr
 from stellwerk.scaling import ledger
 from stellwerk.scaling.ledger import APPLICATION, ScalingLedger
 from stellwerk.scaling.model import Change, State
-from stellwerk.scaling.records import CPU_OF_A_CORE, MEMORY_BYTES, Judged, Memory, ScalerSign
+from stellwerk.scaling.records import (
+    CPU_OF_A_CORE,
+    MEMORY_BYTES,
+    ClockStep,
+    Judged,
+    Memory,
+    ScalerSign,
+)
 from tests.unit.instances.ledger_server import LEDGER, PASSWORD, LedgerServer
 
 pytestmark = pytest.mark.programs
@@ -246,7 +253,10 @@ def test_a_clock_that_is_set_takes_the_measurements_and_keeps_the_rests(
         await ledger.keep_samples({KEY: {"queue_length": 1.0}})
         await ledger.record(JUDGED)
         until = await ledger.order("shop", 5, timedelta(hours=2), "anna")
-        await ledger.clock_was_set(3600)
+        step = ClockStep(3600, (await ledger.pulse()).newest_event)
+        event = await ledger.clock_was_set(step)
+        assert event == (await ledger.pulse()).newest_event
+        assert await ledger.clock_was_set(step) is None
         (order,) = await ledger.orders()
         assert order.until == until + timedelta(hours=1)  # type: ignore[operator]
         return await ledger.findings(3600)

@@ -60,6 +60,32 @@ def test_the_footer_says_who_leads_and_whether_it_judges(
     assert lines(replace(STATUS, **changed))[-1].endswith(said)  # type: ignore[arg-type]
 
 
+def test_silent_agents_are_named() -> None:
+    found = lines(replace(STATUS, silent=("app-1", "lb-1")))
+    assert found[-1] == "Agents that are not heard of: app-1, lb-1."
+    assert "heard" not in "".join(lines(STATUS))
+
+
+def test_an_order_is_noted_below_its_service() -> None:
+    ordered = replace(SERVICE, starting=0, order=Order("x", 4, NOW, "anna on db-1", NOW))
+    _, _, note, *_ = lines(replace(STATUS, services=(ordered,)))
+    assert note == "  set to 4 by anna on db-1 until 2026-03-04 12:00:00 UTC"
+
+
+def test_rules_without_metrics_are_named() -> None:
+    votes = [{"rule": name, "missing": name == "errors"} for name in ("errors", "sessions")]
+    row = replace(ROW, inputs={"votes": votes})
+    _, _, note, *_ = lines(replace(STATUS, services=(replace(SERVICE, decision=row, starting=0),)))
+    assert note == "  nothing is removed, as metrics are missing: errors"
+
+
+def test_a_rule_that_asks_for_no_change_says_so() -> None:
+    vote = {"direction": "none", "text": "cpu_percent 40, between 30 and 80"}
+    row = replace(ROW, inputs={"votes": [vote]})
+    found = list(explanation(replace(SERVICE, decision=row), 80, PLAIN))
+    assert "  as it is: cpu_percent 40, between 30 and 80" in found
+
+
 def test_an_emergency_and_what_holds_back_are_shown() -> None:
     _, row, *notes = lines(STATUS)
     assert row.endswith("emergency")

@@ -108,6 +108,15 @@ def test_a_text_higher_than_the_terminal_says_what_is_missing(
     assert "0\n1\n… and 7 more lines\n" in terminal.getvalue()
 
 
+@pytest.mark.usefixtures("lines_of_terminal")
+def test_a_long_text_is_wrapped_for_a_terminal_and_one_line_elsewhere() -> None:
+    text = "The ledger is away. " * 6
+    first, *rest = Screen(Terminal()).wrapped(text.rstrip(), indent="  ")
+    assert all(len(line) <= 80 for line in (first, *rest))
+    assert all(line.startswith("  ") for line in rest)
+    assert Screen(io.StringIO()).wrapped(text) == [text]
+
+
 def test_a_log_gets_only_what_has_moved() -> None:
     stream = io.StringIO()
     screen = Screen(stream)

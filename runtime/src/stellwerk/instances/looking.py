@@ -72,7 +72,7 @@ async def until_settled(
     last: Sequence[str] = ()
     async for found in looks(ledger, look):
         if isinstance(found, Away):
-            screen.show([*last, found.sentence()], found.since)
+            screen.show([*last, *screen.wrapped(found.sentence())], found.since)
         else:
             shown = show(found)
             last = shown.lines

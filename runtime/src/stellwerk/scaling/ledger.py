@@ -17,6 +17,7 @@ from stellwerk.scaling.memory import memory_document, parse_memory
 from stellwerk.scaling.records import (
     CPU_OF_A_CORE,
     MEMORY_BYTES,
+    ClockStep,
     DecisionRow,
     Findings,
     Judged,
@@ -38,6 +39,8 @@ _LOAD_STEP: Final = timedelta(minutes=5)
 """Steps in which loads are kept."""
 
 _LOCK: Final = (0x5354574B, 1)  # "STWK", the first of what it locks
+_CLOCK: Final = "clock"
+"""The kind of the events that tell of a clock that was set."""
 
 
 class ScalingLedger:
@@ -64,9 +67,9 @@ class ScalingLedger:
 
     async def pulse(self) -> Pulse:
         """The quick look between judgements, which also says that the leader lives."""
-        ((at, agents, orders),) = await self._connection.ask(_PULSE)
+        ((at, agents, *rest),) = await self._connection.ask(_PULSE)
         heard = {(host, role): seen for host, role, seen in agents}
-        return Pulse(at.astimezone(UTC), heard, orders)
+        return Pulse(at.astimezone(UTC), heard, *rest)
 
     async def findings(self, retention: float) -> Findings:
         """All that is known for a judgement, with the samples of so many seconds."""
@@ -121,22 +124,25 @@ class ScalingLedger:
             for at, mean in await self._connection.ask(_LOADS, {"service": service, "step": step})
         ]
 
-    async def clock_was_set(self, seconds: float) -> None:
-        """The ledger's clock was moved on by so much: what was measured at times of before would be
-        taken for old or for news, and goes; memories and orders keep their distance from now.
+    async def clock_was_set(self, step: ClockStep) -> int | None:
+        """The ledger's clock was set: what was measured at times of before would be taken for old
+        or for news, and goes; memories and orders keep their distance from now. Returns the number
+        of the event that tells of it; None, and nothing is done, where another leader has done so.
         """
+        by = timedelta(seconds=step.seconds)
         async with self._connection.transaction() as ask:
+            if await ask(_EVENTS_SINCE, {"after": step.after, "kind": _CLOCK}):
+                return None
             await ask("DELETE FROM stellwerk.samples", None)
             await ask("DELETE FROM stellwerk.scaling_samples", None)
-            await ask(
-                "UPDATE stellwerk.scaling_orders SET until = until + %(by)s",
-                {"by": timedelta(seconds=seconds)},
-            )
+            await ask("UPDATE stellwerk.scaling_orders SET until = until + %(by)s", {"by": by})
             for service, at, state in await ask(_MEMORIES, None):
-                memory = parse_memory(state)
-                moved = memory_document(memory.shifted(seconds))
-                values = {"service": service, "at": at + timedelta(seconds=seconds)}
-                await ask(_REMEMBER, values | {"state": json.dumps(moved)})
+                moved = memory_document(parse_memory(state).shifted(step.seconds))
+                values = {"service": service, "at": at + by, "state": json.dumps(moved)}
+                await ask(_REMEMBER, values)
+            detail = f"the ledger's clock was set by {step.seconds:.0f} s"
+            ((event,),) = await ask(_TELL, {"service": "", "kind": _CLOCK, "detail": detail})
+            return int(event)
 
     async def record(self, judged: Judged) -> bool:
         """Write one judgement and the numbers it wants; False, and nothing is written, where
@@ -271,7 +277,11 @@ _PULSE: Final = """
         (SELECT coalesce(json_agg(json_build_array(host, role, extract(epoch FROM seen_at))), '[]')
            FROM stellwerk.agents),
         (SELECT coalesce(string_agg(service || ' ' || given_at, ',' ORDER BY service), '')
-           FROM stellwerk.scaling_orders)
+           FROM stellwerk.scaling_orders),
+        (SELECT coalesce(max(id), 0) FROM stellwerk.events)
+"""
+_EVENTS_SINCE: Final = """
+    SELECT id FROM stellwerk.events WHERE id > %(after)s AND kind = %(kind)s LIMIT 1
 """
 _MEMORIES: Final = "SELECT service, judged_at, state FROM stellwerk.scaling_states"
 _CAPACITIES: Final = """
@@ -335,6 +345,7 @@ _RECORD: Final = """
 _TELL: Final = """
     INSERT INTO stellwerk.events (kind, service, detail)
     VALUES (%(kind)s, %(service)s, %(detail)s)
+    RETURNING id
 """
 _PRUNE: Final = """
     WITH old AS (

@@ -67,8 +67,9 @@ async def history(
     if as_json:
         click.echo(json.dumps([decision_document(one) for one in rows], indent=1))
         return 0
+    screen = Screen(sys.stdout)
     for one in rows:
-        click.echo(decision_line(one))
+        click.echo("\n".join(screen.wrapped(decision_line(one), indent="  ")))
     if not rows:
         click.echo("Nothing has been changed yet." if not every else "Nothing has been judged yet.")
     return 0

@@ -86,12 +86,22 @@ class ScalerSign:
 @dataclass(frozen=True)
 class Pulse:
     """The quick look between judgements: the ledger's clock, when each agent was heard of by its
-    host and role, and a text that is another one when an order was given or taken back.
+    host and role, a text that is another one when an order was given or taken back, and the number
+    of the newest event.
     """
 
     at: datetime
     agents: Mapping[tuple[str, str], float]
     orders: str
+    newest_event: int
+
+
+@dataclass(frozen=True)
+class ClockStep:
+    """The ledger's clock was moved on by so many seconds, after an event of this number."""
+
+    seconds: float
+    after: int
 
 
 @dataclass(frozen=True)

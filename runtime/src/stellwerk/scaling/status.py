@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from stellwerk.instances.model import Role, Snapshot
 from stellwerk.scaling.measures import Look
@@ -12,6 +12,8 @@ from stellwerk.scaling.records import DecisionRow, Findings, Order, ScalerSign
 from stellwerk.scaling.scaler.judging import Rulebook
 from stellwerk.scaling.scaler.observing import Sight
 from stellwerk.settings.files import HostFile
+
+_SAID_OTHERWISE: Final = (Hold.MINIMUM, Hold.MISSING)
 
 
 @dataclass(frozen=True)
@@ -46,23 +48,36 @@ class ServiceStatus:
     @property
     def held(self) -> tuple[str, ...]:
         """What keeps a demand from being met, as of the last decision; that there are no fewer than
-        the minimum is nothing to be said.
+        the minimum is nothing to be said, and `missing` says what is missing.
         """
+        held = self._inputs.get("held", ())
+        return tuple(one["text"] for one in held if one["by"] not in _SAID_OTHERWISE)
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The rules that had no metric at the last decision: nothing is removed meanwhile."""
+        return tuple(one["rule"] for one in self._inputs.get("votes", ()) if one["missing"])
+
+    @property
+    def _inputs(self) -> Mapping[str, Any]:
+        """What the last decision was made from, where the number follows the load."""
         if self.decision is None or self.order is not None or not self.scaled:
-            return ()
-        held = self.decision.inputs.get("held", ())
-        return tuple(one["text"] for one in held if one["by"] != Hold.MINIMUM)
+            return {}
+        return self.decision.inputs
 
 
 @dataclass(frozen=True)
 class Status:
-    """All services, and the scalers, at a moment of the ledger's clock."""
+    """All services, and the scalers, at a moment of the ledger's clock. `silent` are the hosts
+    whose agents have not been heard of for too long.
+    """
 
     at: datetime
     services: tuple[ServiceStatus, ...]
     scalers: tuple[ScalerSign, ...]
     judged_at: datetime | None
     interval: timedelta
+    silent: tuple[str, ...] = ()
 
     @property
     def leader(self) -> str | None:
@@ -86,7 +101,9 @@ def status(
     """How scaling stands of all services of the ledger, or of those that are named."""
     rulebook = Rulebook.of(host)
     lost_after = timedelta(seconds=host.settings.agent.lost_after_seconds)
-    sight = Sight(rulebook.surroundings, findings, silent_by_clock(findings.snapshot, lost_after))
+    silent = silent_by_clock(findings.snapshot, lost_after)
+    members = {(one.name, str(role)) for role in Role for one in host.group(str(role))}
+    sight = Sight(rulebook.surroundings, findings, silent)
     known = findings.snapshot.services.keys() & rulebook.policies.keys()
     services = tuple(
         _service(name, rulebook, findings, sight, latest.get(name), changes.get(name))
@@ -94,7 +111,12 @@ def status(
     )
     judged = [at for name, at in findings.judged_at.items() if name in rulebook.judged]
     return Status(
-        findings.snapshot.at, services, tuple(scalers), max(judged, default=None), rulebook.interval
+        findings.snapshot.at,
+        services,
+        tuple(scalers),
+        max(judged, default=None),
+        rulebook.interval,
+        tuple(sorted({name for name, _ in silent & members})),
     )
 
 
@@ -116,6 +138,7 @@ def status_document(shown: Status) -> dict[str, Any]:
         "leader": shown.leader,
         "standing_by": [one.host for one in shown.scalers if not one.leads],
         "judged_at": shown.judged_at and shown.judged_at.isoformat(),
+        "silent_agents": list(shown.silent),
         "services": [
             {
                 "name": one.name,

@@ -23,6 +23,7 @@ _COLUMNS: Final = (
     Column("MODE"),
 )
 _MODE_TONES: Final = {"by load": Tone.GOOD, "not scaled": Tone.DIM, "emergency": Tone.BAD}
+_DIRECTIONS: Final = {"up": "up", "none": "as it is", "down": "down"}
 _INDENT: Final = "  "
 
 
@@ -44,7 +45,7 @@ def moved(shown: Status) -> Sequence[object]:
     return [
         (one.name, one.desired, one.serving, one.starting, one.failed, one.mode)
         for one in shown.services
-    ] + [shown.leader]
+    ] + [shown.leader, shown.silent]
 
 
 def decision_line(row: DecisionRow) -> str:
@@ -57,7 +58,7 @@ def explanation(one: ServiceStatus, width: int, paint: Paint) -> Iterator[str]:
     width = max(width, LEAST_WIDTH)
     yield paint(one.name, Tone.STRONG) + f"  {_counts(one)}"
     if one.order is not None:
-        yield from _wrapped(order_sentence(one.name, one.order), width)
+        yield from _wrapped(f"{one.name} is {_ordered(one.order)}.", width)
     row = one.decision
     if row is None:
         yield "It has not been judged yet."
@@ -73,16 +74,16 @@ def explanation(one: ServiceStatus, width: int, paint: Paint) -> Iterator[str]:
         yield from _part("Last change", [decision_line(one.changed)], width, paint)
 
 
-def order_sentence(service: str, order: Order) -> str:
-    """What an operator has ordered."""
-    what = "paused" if order.instances is None else f"set to {order.instances}"
-    until = f" until {moment(order.until)}" if order.until else ""
-    return f"{service} is {what} by {one_line(order.given_by)}{until}."
-
-
 def moment(at: datetime) -> str:
     """A moment for people, in UTC."""
     return f"{at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _ordered(order: Order) -> str:
+    """What an operator has ordered, who and until when."""
+    what = "paused" if order.instances is None else f"set to {order.instances}"
+    until = f" until {moment(order.until)}" if order.until else ""
+    return f"{what} by {one_line(order.given_by)}{until}"
 
 
 def _cells(shown: Status, one: ServiceStatus) -> list[Cell]:
@@ -107,9 +108,11 @@ def _notes(one: ServiceStatus, width: int) -> Iterator[str]:
     if one.failed:
         parts.append(f"{one.failed} failed")
     if one.order is not None:
-        parts.append(order_sentence(one.name, one.order).rstrip("."))
+        parts.append(_ordered(one.order))
     if one.held:
         parts.append(f"held back: {', '.join(one.held)}")
+    if one.missing:
+        parts.append(f"nothing is removed, as metrics are missing: {', '.join(one.missing)}")
     if parts:
         yield from _wrapped("; ".join(parts), width)
 
@@ -128,6 +131,9 @@ def _footer(shown: Status, width: int, paint: Paint) -> Iterator[str]:
     if others:
         text += f" {', '.join(others)} {'stands' if len(others) == 1 else 'stand'} by."
     yield from (paint(line, tone) for line in textwrap.wrap(text, width))
+    if shown.silent:
+        text = f"Agents that are not heard of: {', '.join(shown.silent)}."
+        yield from (paint(line, Tone.BAD) for line in textwrap.wrap(text, width))
 
 
 def _counts(one: ServiceStatus) -> str:
@@ -138,7 +144,7 @@ def _counts(one: ServiceStatus) -> str:
 
 def _votes(row: DecisionRow) -> Iterator[str]:
     for vote in row.inputs.get("votes", ()):
-        yield f"{vote['direction']}: {one_line(vote['text'])}"
+        yield f"{_DIRECTIONS[vote['direction']]}: {one_line(vote['text'])}"
 
 
 def _forecast(row: DecisionRow) -> Iterator[str]:

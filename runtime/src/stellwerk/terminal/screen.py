@@ -1,6 +1,7 @@
 """Lines that change in place on a terminal; elsewhere they are written when something has moved."""
 
 import shutil
+import textwrap
 from collections.abc import Sequence
 from typing import Final, TextIO
 
@@ -32,6 +33,14 @@ class Screen:
         elif moved is None or moved != self._moved:
             self._write("".join(f"{line}\n" for line in lines))
         self._moved = moved
+
+    def wrapped(self, text: str, indent: str = "") -> list[str]:
+        """A text in lines that the terminal has room for, all but the first indented; where the
+        stream is no terminal it is one line.
+        """
+        if not self.is_terminal:
+            return [text]
+        return textwrap.wrap(text, width(), subsequent_indent=indent)
 
     def clear(self) -> None:
         """Take away what is shown, on a terminal."""

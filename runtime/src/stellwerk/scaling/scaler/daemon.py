@@ -17,6 +17,7 @@ from stellwerk.instances.model import Role, State
 from stellwerk.instances.store import read_snapshot, require_version
 from stellwerk.scaling.forecast.predictor import history_days
 from stellwerk.scaling.ledger import ScalingLedger
+from stellwerk.scaling.records import ClockStep, Pulse
 from stellwerk.scaling.scaler.figures import Figures, Standing
 from stellwerk.scaling.scaler.foreseeing import Forecasts
 from stellwerk.scaling.scaler.heard import ClockWatch, Heard
@@ -68,6 +69,7 @@ class Scaler:
         self._figures = figures
         self._forecasts = Forecasts()
         self._clock = clock
+        self._clock_watch = ClockWatch()
         self._said = ""
         self._is_ready = False
 
@@ -94,6 +96,7 @@ class Scaler:
         """Wait until nobody else leads, and lead. Raises LedgerAwayError."""
         ledger = ScalingLedger(connection)
         while not await ledger.lead():
+            await self._look(ledger)
             self._tell("Stands by; another one leads.")
             self._figures.write(Standing.STANDS_BY)
             await asyncio.sleep(PULSE_SECONDS)
@@ -106,18 +109,16 @@ class Scaler:
     # Judging.
 
     async def _keep_judging(self, ledger: ScalingLedger) -> None:
-        heard, clocks = Heard(self._clock()), ClockWatch()
+        heard = Heard(self._clock())
         judge_at = prune_at = self._clock()
         news: object = None
         while True:
-            asked = self._clock()
-            pulse = await ledger.pulse()
+            pulse, step = await self._look(ledger)
             now = self._clock()
             heard.take(pulse.agents, now)
             silent = self._silent(heard, now)
-            if step := clocks.step(pulse.at, asked, now):
-                _logger.warning("The ledger's clock was set by %.0f s; measuring anew.", step)
-                await ledger.clock_was_set(step)
+            if step:
+                await self._see_to(step, ledger)
             changed = self._refresh() or (pulse.orders, silent) != news
             if changed or now >= judge_at:
                 done = await self._judge(ledger, silent)
@@ -128,6 +129,18 @@ class Scaler:
                 prune_at = now + _PRUNE_SECONDS
             self._figures.write(Standing.LEADS)
             await asyncio.sleep(PULSE_SECONDS)
+
+    async def _look(self, ledger: ScalingLedger) -> tuple[Pulse, ClockStep | None]:
+        """A pulse, and what a leader has to see to as the ledger's clock was set."""
+        asked = self._clock()
+        pulse = await ledger.pulse()
+        return pulse, self._clock_watch.look(pulse, asked, self._clock())
+
+    async def _see_to(self, step: ClockStep, ledger: ScalingLedger) -> None:
+        event = await ledger.clock_was_set(step)
+        self._clock_watch.seen_to(event)
+        if event is not None:
+            _logger.warning("The ledger's clock was set by %.0f s; measuring anew.", step.seconds)
 
     @property
     def _settings(self) -> Settings:
