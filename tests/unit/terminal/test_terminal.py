@@ -71,6 +71,16 @@ def test_a_table_gives_room_away_where_it_may(texts: list[str], width: int) -> N
     assert max(map(len, lines)) <= width
 
 
+@given(st.text("abcdef ", max_size=90).map(str.strip), st.integers(40, 100))
+def test_a_sentence_that_does_not_fit_goes_on_below_itself(text: str, width: int) -> None:
+    columns = [Column("HOST"), Column("ALERT", least=20, wrapped=True)]
+    heading, *lines = laid_out(columns, [[Cell("app-1"), Cell(text)]], width, Paint(False))
+    start = heading.index("ALERT")
+    assert "".join(line[start:] for line in lines).replace(" ", "") == text.replace(" ", "")
+    assert {line[:start].strip() for line in lines[1:]} <= {""}
+    assert max(map(len, lines)) <= width
+
+
 def test_what_is_cut_ends_in_a_mark() -> None:
     assert shortened("app-1.example", 6) == "app-1…"
 

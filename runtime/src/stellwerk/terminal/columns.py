@@ -1,6 +1,7 @@
 """Cells in columns that fit a width. Pure."""
 
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,11 +21,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """How a column stands. One with `least` gives room away down to so many letters."""
+    """How a column stands. One with `least` gives room away down to so many letters; what then does
+    not fit is cut, or in a last column that is `wrapped` goes on below.
+    """
 
     heading: str
     right: bool = False
     least: int | None = None
+    wrapped: bool = False
 
 
 def natural_width(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> int:
@@ -35,12 +39,12 @@ def natural_width(columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> 
 def laid_out(
     columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int, paint: Paint
 ) -> list[str]:
-    """The lines of a table, its headings first. Text is cut in columns that have a `least`, widest
+    """The lines of a table, its headings first. Columns that have a `least` give room away, widest
     first, until a line fits; where that does not do, lines are longer.
     """
     widths = _fitted(columns, _widths(columns, rows), width)
     headings = [Cell(column.heading, Tone.DIM) for column in columns]
-    return [_line(columns, row, widths, paint) for row in (headings, *rows)]
+    return [line for row in (headings, *rows) for line in _lines(columns, row, widths, paint)]
 
 
 def shortened(text: str, width: int) -> str:
@@ -71,6 +75,21 @@ def _fitted(columns: Sequence[Column], widths: list[int], width: int) -> list[in
             break
         fitted[max(elastic, key=lambda place: fitted[place])] -= 1
     return fitted
+
+
+def _lines(
+    columns: Sequence[Column], row: Sequence[Cell], widths: Sequence[int], paint: Paint
+) -> Iterator[str]:
+    """The line of a row, and those on which its last cell goes on."""
+    *cells, last = row
+    if not columns[-1].wrapped:
+        yield _line(columns, row, widths, paint)
+        return
+    indent = " " * (sum(widths[:-1]) + len(_GAP) * len(cells))
+    first, *more = textwrap.wrap(last.text, widths[-1]) or [""]
+    yield _line(columns, [*cells, Cell(first, last.tone)], widths, paint)
+    for text in more:
+        yield indent + paint(text, last.tone)
 
 
 def _line(

@@ -20,7 +20,7 @@ _COLUMNS: Final = (
     Column("SEVERITY"),
     Column("HOST", least=_LEAST_HOST_WIDTH),
     Column("FOR", right=True),
-    Column("ALERT", least=_LEAST_SUMMARY_WIDTH),
+    Column("ALERT", least=_LEAST_SUMMARY_WIDTH, wrapped=True),
 )
 
 Document = Mapping[str, Any]
