@@ -113,8 +113,9 @@ class Project:
     def interrupt(self, file: str, wanted: Callable[[list[str]], bool]) -> int:
         """Run, press Ctrl-C once the lines that the hosts wrote are as wanted; the exit code."""
         path = self.folder / file
+        # Where the tests run in a shell's background, Ctrl-C is ignored by all that they start.
         with subprocess.Popen(
-            self.command(),
+            ["env", "--default-signal=INT", *self.command()],
             cwd=self.folder,
             env=self.environment,
             stdout=subprocess.DEVNULL,
